@@ -1,0 +1,11 @@
+/** Node strips the types; jest only runs what Node would. */
+export default {
+  testEnvironment: './test/support/environment.js',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.local/'],
+  transform: {},
+  extensionsToTreatAsEsm: ['.ts'],
+  moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node'],
+  testTimeout: 60_000,
+  maxWorkers: 2,
+};

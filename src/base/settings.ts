@@ -1,0 +1,53 @@
+import { z } from 'zod';
+
+import { SettingsError } from './errors.ts';
+
+const flag = z
+  .enum(['0', '1', 'true', 'false'])
+  .optional()
+  .transform((v) => (v === undefined ? undefined : v === '1' || v === 'true'));
+const address = z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional();
+const secret = z.string().min(1).optional();
+const count = z.coerce.number({ error: 'expected a whole number' }).int().positive().optional();
+
+/** Every environment variable that this package reads. `.env.example` lists the same keys: a test says so. */
+export const SETTINGS_SCHEMA = z.object({
+  SUPABASE_URL: address,
+  SUPABASE_SERVICE_ROLE_KEY: secret,
+  QDRANT_URL: address,
+  QDRANT_API_KEY: secret,
+  HF_TOKEN: secret,
+  MODEL_DIR: z.string().min(1).optional(),
+  ONNX_PROVIDERS: z
+    .string()
+    .optional()
+    .transform((v) => (v ?? 'cpu').split(',').map((p) => p.trim().toLowerCase()))
+    .pipe(z.array(z.enum(['cuda', 'webgpu', 'cpu'], { error: 'expected a list of cuda, webgpu, cpu' })).min(1)),
+  REQUIRE_GPU: flag,
+  ALLOW_PRIVATE_HOSTS: flag,
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).optional(),
+  BATCH_SIZE: count,
+  INFERENCE_THREADS: count,
+  DOWNLOAD_CONCURRENCY: count,
+  RUNPOD_ENDPOINT_ID: z.string().optional(),
+});
+
+export type Settings = z.infer<typeof SETTINGS_SCHEMA>;
+export type ExecutionProvider = Settings['ONNX_PROVIDERS'][number];
+
+/**
+ * Reads the environment once. Empty values count as absent.
+ * @throws SettingsError that names every faulty variable at once, never a value.
+ */
+export function readSettings(environment: Readonly<Record<string, string | undefined>> = process.env): Settings {
+  const present = Object.fromEntries(
+    Object.keys(SETTINGS_SCHEMA.shape).flatMap((key) => {
+      const value = environment[key]?.trim();
+      return value === undefined || value === '' ? [] : [[key, value]];
+    }),
+  );
+  const result = SETTINGS_SCHEMA.safeParse(present);
+  if (result.success) return result.data;
+  const faults = result.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`);
+  throw new SettingsError(`environment variables are wrong: ${faults.join('; ')}`);
+}
