@@ -41,7 +41,11 @@ export class InputError extends HandlerError {
   readonly issues: readonly InputIssue[];
 
   constructor(issues: readonly InputIssue[], options: HandlerErrorOptions = {}) {
-    super('invalid_input', `invalid input: ${issues.map((i) => `${i.key}: ${i.message}`).join('; ')}`, options);
+    super(
+      'invalid_input',
+      `invalid input: ${issues.map((i) => `${i.key}: ${i.message}`).join('; ')}`,
+      options,
+    );
     this.issues = issues;
   }
 }
@@ -120,5 +124,7 @@ export function messageOf(value: unknown): string {
 
 /** Anything thrown as a HandlerError; what is none becomes `internal`, with the original as its cause. */
 export function toHandlerError(value: unknown): HandlerError {
-  return value instanceof HandlerError ? value : new HandlerError('internal', messageOf(value), { cause: value });
+  return value instanceof HandlerError
+    ? value
+    : new HandlerError('internal', messageOf(value), { cause: value });
 }

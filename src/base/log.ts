@@ -31,7 +31,10 @@ export function createLog(options: LogOptions = {}): Log {
   const level = options.level ?? 'info';
   const stream = { write: options.format === 'text' ? (line: string) => write(readable(line)) : write };
   return wrap(
-    pino({ level, messageKey: 'message', base: null, formatters: { level: (label) => ({ level: label }) } }, stream),
+    pino(
+      { level, messageKey: 'message', base: null, formatters: { level: (label) => ({ level: label }) } },
+      stream,
+    ),
   );
 }
 
@@ -61,7 +64,9 @@ function wrap(logger: Logger): Log {
 }
 
 function cutText(text: string): string {
-  return text.length > MAX_VALUE_CHARS ? `${text.slice(0, MAX_VALUE_CHARS)}... (${String(text.length)} characters)` : text;
+  return text.length > MAX_VALUE_CHARS
+    ? `${text.slice(0, MAX_VALUE_CHARS)}... (${String(text.length)} characters)`
+    : text;
 }
 
 function cut(fields: unknown): Record<string, unknown> {
@@ -75,6 +80,8 @@ function cut(fields: unknown): Record<string, unknown> {
 function readable(line: string): string {
   const { level, time, message, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const clock = new Date(Number(time)).toISOString().slice(11, 23);
-  const rest = Object.entries(fields).map(([k, v]) => ` ${k}=${typeof v === 'string' ? v : JSON.stringify(v)}`);
+  const rest = Object.entries(fields).map(
+    ([k, v]) => ` ${k}=${typeof v === 'string' ? v : JSON.stringify(v)}`,
+  );
   return `${clock} ${String(level).toUpperCase().padEnd(5)} ${String(message)}${rest.join('')}\n`;
 }

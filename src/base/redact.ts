@@ -1,7 +1,8 @@
 const HIDDEN = '[redacted]';
 
 /** Keys whose values are secrets wherever they stand: in job inputs, headers and log fields. */
-const SECRET_KEY = /^(authorization|apikey|api[_-]?key|.*_api_key|.*service_key|supabase_key|service_role_key|hf_token|token|password|secret|cookie)$/i;
+const SECRET_KEY =
+  /^(authorization|apikey|api[_-]?key|.*_api_key|.*service_key|supabase_key|service_role_key|hf_token|token|password|secret|cookie)$/i;
 
 const SECRET_TEXT: readonly (readonly [RegExp, string])[] = [
   // Supabase's two kinds of key, RunPod's and the hub's.
@@ -13,7 +14,10 @@ const SECRET_TEXT: readonly (readonly [RegExp, string])[] = [
   // user:password@ in an address.
   [/(\b[a-z][a-z\d+.-]*:\/\/)[^\s/@"']+@/gi, `$1${HIDDEN}@`],
   // The query of a signed url is what opens it.
-  [/(\bhttps?:\/\/[^\s"'<>?#]+)\?[^\s"'<>]*(?:token|signature|sig|x-amz-[\w-]+|x-goog-[\w-]+|expires|key)=[^\s"'<>]*/gi, `$1?${HIDDEN}`],
+  [
+    /(\bhttps?:\/\/[^\s"'<>?#]+)\?[^\s"'<>]*(?:token|signature|sig|x-amz-[\w-]+|x-goog-[\w-]+|expires|key)=[^\s"'<>]*/gi,
+    `$1?${HIDDEN}`,
+  ],
 ];
 
 /** `data:` urls are pictures, not secrets, but nobody wants one in a log line. */
@@ -29,14 +33,16 @@ export function redact(text: string): string {
 /** A copy with every secret key's value hidden and every string redacted; cycles and depth are cut. */
 export function redactValue(value: unknown, depth = 8): unknown {
   if (typeof value === 'string') return redact(value);
-  if (value === null || typeof value !== 'object') return typeof value === 'bigint' ? value.toString() : value;
+  if (value === null || typeof value !== 'object')
+    return typeof value === 'bigint' ? value.toString() : value;
   if (depth === 0) return '[...]';
   if (value instanceof Date) return value.toISOString();
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
   if (Array.isArray(value)) return value.map((v) => redactValue(v, depth - 1));
   const out: Record<string, unknown> = {};
   for (const [key, v] of Object.entries(value)) {
-    out[key] = SECRET_KEY.test(key) && v !== null && v !== undefined && v !== '' ? HIDDEN : redactValue(v, depth - 1);
+    out[key] =
+      SECRET_KEY.test(key) && v !== null && v !== undefined && v !== '' ? HIDDEN : redactValue(v, depth - 1);
   }
   return out;
 }

@@ -22,7 +22,9 @@ export const SETTINGS_SCHEMA = z.object({
     .string()
     .optional()
     .transform((v) => (v ?? 'cpu').split(',').map((p) => p.trim().toLowerCase()))
-    .pipe(z.array(z.enum(['cuda', 'webgpu', 'cpu'], { error: 'expected a list of cuda, webgpu, cpu' })).min(1)),
+    .pipe(
+      z.array(z.enum(['cuda', 'webgpu', 'cpu'], { error: 'expected a list of cuda, webgpu, cpu' })).min(1),
+    ),
   REQUIRE_GPU: flag,
   ALLOW_PRIVATE_HOSTS: flag,
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).optional(),
@@ -39,7 +41,9 @@ export type ExecutionProvider = Settings['ONNX_PROVIDERS'][number];
  * Reads the environment once. Empty values count as absent.
  * @throws SettingsError that names every faulty variable at once, never a value.
  */
-export function readSettings(environment: Readonly<Record<string, string | undefined>> = process.env): Settings {
+export function readSettings(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Settings {
   const present = Object.fromEntries(
     Object.keys(SETTINGS_SCHEMA.shape).flatMap((key) => {
       const value = environment[key]?.trim();

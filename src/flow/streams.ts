@@ -1,0 +1,121 @@
+import { createChannel } from './channel.ts';
+import { abortable } from './time.ts';
+
+export type Source<T> = AsyncIterable<T> | Iterable<T>;
+
+export interface MapOptions {
+  signal?: AbortSignal | undefined;
+  /** Results in the order of their items; otherwise as they come, so that a slow one holds nobody up. */
+  ordered?: boolean;
+}
+
+function iterate<T>(source: Source<T>): AsyncIterator<T> | Iterator<T> {
+  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+}
+
+/**
+ * Applies `fn` to every item, at most `concurrency` at once; a consumer that stops reading stops the reading of the
+ * source. The first error ends the stream. When the stream has ended, in whatever way, nothing of it runs any more.
+ */
+export async function* mapConcurrent<A, B extends {} | null>(
+  source: Source<A>,
+  concurrency: number,
+  fn: (item: A) => Promise<B>,
+  options: MapOptions = {},
+): AsyncGenerator<B> {
+  const { signal, ordered = false } = options;
+  const iterator = iterate(source);
+  const results = createChannel<{ value: B }>(1);
+  let over = false;
+  let turn = Promise.resolve(true);
+
+  const worker = async (): Promise<void> => {
+    while (!over) {
+      signal?.throwIfAborted();
+      const next = await abortable(Promise.resolve(iterator.next()), signal);
+      if (next.done === true) return;
+      const previous = turn;
+      const { promise: mine, resolve: pass } = Promise.withResolvers<boolean>();
+      turn = mine;
+      try {
+        const value = await fn(next.value);
+        if (ordered) await previous;
+        over = !(await results.push({ value })) || over;
+      } finally {
+        pass(true);
+      }
+    }
+  };
+
+  const workers = Array.from({ length: Math.max(1, concurrency) }, () =>
+    worker().catch((error: unknown) => {
+      over = true;
+      results.close(error);
+    }),
+  );
+  const all = Promise.all(workers).then(() => {
+    results.close();
+  });
+  try {
+    for await (const { value } of results) yield value;
+  } finally {
+    over = true;
+    results.abandon();
+    await all;
+    await leave(iterator, signal);
+  }
+}
+
+/** Reads up to `ahead` items before they are asked for. */
+export async function* prefetch<A>(
+  source: Source<A>,
+  ahead: number,
+  signal?: AbortSignal,
+): AsyncGenerator<A> {
+  const iterator = iterate(source);
+  const read = createChannel<{ value: A }>(ahead);
+  const pump = async (): Promise<void> => {
+    for (;;) {
+      signal?.throwIfAborted();
+      const next = await abortable(Promise.resolve(iterator.next()), signal);
+      if (next.done === true || !(await read.push({ value: next.value }))) return;
+    }
+  };
+  const pumping = pump().then(
+    () => {
+      read.close();
+    },
+    (error: unknown) => {
+      read.close(error);
+    },
+  );
+  try {
+    for await (const { value } of read) yield value;
+  } finally {
+    read.abandon();
+    await pumping;
+    await leave(iterator, signal);
+  }
+}
+
+/** Groups of `size`, the last one smaller. Never an empty one. */
+export async function* batches<A>(source: Source<A>, size: number): AsyncGenerator<A[]> {
+  let batch: A[] = [];
+  for await (const item of source) {
+    batch.push(item);
+    if (batch.length >= size) {
+      yield batch;
+      batch = [];
+    }
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** Tells a source that nobody reads on. An aborted one may hang in its last read: it is told, not waited for. */
+async function leave(
+  iterator: AsyncIterator<unknown> | Iterator<unknown>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const left = Promise.resolve(iterator.return?.()).catch(() => undefined);
+  if (signal?.aborted !== true) await left;
+}
