@@ -45,7 +45,7 @@ export function every(
 ): Ticker {
   const stopped = new AbortController();
   const loop = async (): Promise<void> => {
-    while (!stopped.signal.aborted) {
+    for (;;) {
       await sleep(intervalMs, stopped.signal).catch(() => undefined);
       if (stopped.signal.aborted) return;
       await task().catch(onError);

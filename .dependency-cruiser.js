@@ -1,0 +1,73 @@
+/** Imports go down only; docs/architecture.md draws the house. */
+
+/** For each folder of src, the folders of src that it may import beside itself. */
+const MAY_IMPORT = {
+  base: [],
+  flow: ['base'],
+  http: ['flow', 'base'],
+  onnx: ['base'],
+  image: ['http', 'flow', 'base'],
+  model: ['image', 'onnx', 'http', 'flow', 'base'],
+  supabase: ['http', 'flow', 'base'],
+  qdrant: ['http', 'flow', 'base'],
+  worker: ['http', 'flow', 'base'],
+  embedding: ['worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
+  local: ['image', 'http', 'flow', 'base'],
+  demo: ['local', 'embedding', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
+};
+
+/** Which folder of src owns a vendor's package and so its types. */
+const OWNED = {
+  'onnxruntime-(node|common)': '^src/model/',
+  sharp: '^src/(image|local/shelf)/',
+  undici: '^src/http/',
+  '@supabase/supabase-js': '^src/supabase/',
+  '@supabase/lite': '^src/local/',
+  '@electric-sql/.*': '^src/local/',
+  '@qdrant/.*': '^src/qdrant/',
+  pino: '^src/base/',
+};
+
+const layers = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({
+  name: `${folder}-imports-down`,
+  severity: 'error',
+  from: { path: `^src/${folder}/` },
+  to: { path: '^(src|handlers)/', pathNot: `^src/(${[folder, ...allowed].join('|')})/` },
+}));
+
+const owners = Object.entries(OWNED).map(([vendor, folder]) => ({
+  name: `only-one-folder-knows-${vendor.replace(/\W+/g, '-')}`,
+  severity: 'error',
+  from: { path: '^(src|handlers)/', pathNot: folder },
+  to: { path: `^node_modules/${vendor}/` },
+}));
+
+export default {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-orphans', severity: 'error', from: { orphan: true, path: '^src/' }, to: {} },
+    {
+      name: 'local-is-for-demo-and-tests',
+      severity: 'error',
+      from: { path: '^(src|handlers)/', pathNot: '^src/(local|demo|cli)' },
+      to: { path: '^src/local/' },
+    },
+    {
+      name: 'sources-do-not-import-tests',
+      severity: 'error',
+      from: { path: '^(src|handlers)/' },
+      to: { path: '^(test|bench|scripts)/' },
+    },
+    ...layers,
+    ...owners,
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
+  },
+};
