@@ -1,0 +1,27 @@
+import type { PointId } from '../qdrant/store.ts';
+
+/** Where a path without a scheme lies. */
+export const FRAMES_BUCKET = 'frames';
+
+/** One image that a job embeds: where it is, which point it becomes, and what that point says about it. */
+export interface ImageRef {
+  /** The image id of the contract; the payload's `id`. */
+  id: string;
+  pointId: PointId;
+  collection: string;
+  type: 'product' | 'cutout';
+  /** As stored, never signed; the payload's `url`. */
+  url: string;
+  /** Where the image lies when `url` is a path in Supabase Storage; null when it is an address. */
+  storage: { bucket: string; path: string } | null;
+  /** The payload without `id`, `type`, `url`, `model`, `job_id` and `content`. */
+  metadata: Record<string, unknown>;
+}
+
+const SCHEME = /^[a-z][a-z0-9+.-]*:/i;
+
+/** The storage object that a stored url means; null where it is an address of its own (`https:`, `data:`) or empty. */
+export function storageOf(url: string): ImageRef['storage'] {
+  const path = url.replace(/^\/+/, '');
+  return path === '' || SCHEME.test(url) ? null : { bucket: FRAMES_BUCKET, path };
+}

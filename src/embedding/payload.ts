@@ -1,0 +1,22 @@
+import type { ImageRef } from './image-ref.ts';
+
+export interface PayloadStamp {
+  /** The model's fingerprint. */
+  model: string;
+  jobId: string;
+  /** Hash of the image's bytes. */
+  content: string;
+}
+
+/** Exactly what is stored with an image's vector; the image's own keys win over metadata of the same name. */
+export function payloadOf(ref: ImageRef, stamp: PayloadStamp): Record<string, unknown> {
+  return {
+    ...ref.metadata,
+    id: ref.id,
+    type: ref.type,
+    url: ref.url,
+    model: stamp.model,
+    job_id: stamp.jobId,
+    content: stamp.content,
+  };
+}

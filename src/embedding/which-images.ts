@@ -1,0 +1,171 @@
+import { HandlerError, InputError } from '../base/errors.ts';
+import { SILENT_LOG, type Log } from '../base/log.ts';
+import { mapConcurrent, prefetch } from '../flow/streams.ts';
+import type { Database } from '../supabase/database.ts';
+import type { VectorStore } from '../qdrant/store.ts';
+import { onlyNew } from './append.ts';
+import { cutoutPages, cutoutRef, type CutoutFilters } from './cutouts.ts';
+import type { FrameSelection } from './frames.ts';
+import type { ImageRef } from './image-ref.ts';
+import { legacyImages, type LegacyImage } from './legacy-images.ts';
+import { imagesOfProduct, readImageRows, type ImageRows, type ImageType } from './product-images.ts';
+import { productPages, type Product, type ProductFilters } from './products.ts';
+import { createListingTally, type ListingTally } from './listing-tally.ts';
+
+/** What of a job's input says which images it means. */
+export interface ListingInput {
+  collection_name?: string | undefined;
+  images?: readonly LegacyImage[] | undefined;
+  source_config?: SourceConfig | undefined;
+}
+
+export interface SourceConfig extends FrameSelection {
+  type: 'both' | 'products' | 'cutouts';
+  filters: ProductFilters &
+    CutoutFilters & {
+      image_types: readonly ImageType[];
+      include_matched_cutouts?: boolean | undefined;
+    };
+  append_only_new?: boolean | undefined;
+  product_collection?: string | undefined;
+  cutout_collection?: string | undefined;
+}
+
+export interface ListOptions {
+  input: ListingInput;
+  /** Needed where the input has a `source_config`. */
+  database?: Database | undefined;
+  /** Needed for `append_only_new`, with the model's fingerprint. */
+  store?: VectorStore | undefined;
+  model?: string | undefined;
+  /** Told what the operators look for; leave it out of a second listing of one job. */
+  log?: Log;
+  /** Filled while listing. */
+  tally?: ListingTally;
+  signal?: AbortSignal | undefined;
+}
+
+/** Products of a page. Where a page means further reading, few enough for their ids to fit one address. */
+const PRODUCTS_A_PAGE = 1_000;
+const PRODUCTS_A_PAGE_WITH_MORE = 150;
+/** Pages whose further reading is under way while one is consumed. */
+const PAGES_AHEAD = 2;
+
+/**
+ * The images that a job means, each once: products first, then cutouts; cutouts that were asked for as matches follow
+ * their page of products. A stream: it holds a few pages of rows, whatever the size of the job, and reads the next
+ * ones while it is consumed. Rows that are added meanwhile may or may not be in it; no other is missed or doubled.
+ * @throws InputError where a filter, a dataset or a collection's name turns out wrong; StoreError where reading fails.
+ */
+export async function* listImages(options: ListOptions): AsyncGenerator<ImageRef> {
+  const { input, store, model, tally = createListingTally(), signal } = options;
+  let images = chosenImages(options, tally);
+  if (input.source_config?.append_only_new === true) {
+    if (store === undefined || model === undefined) {
+      throw new HandlerError('internal', 'append_only_new needs the vector store and the model');
+    }
+    images = onlyNew(images, { store, model, tally, signal });
+  }
+  for await (const image of images) {
+    tally.listed += 1;
+    yield image;
+  }
+}
+
+function chosenImages(options: ListOptions, tally: ListingTally): AsyncGenerator<ImageRef> {
+  const { input, database, log = SILENT_LOG, signal } = options;
+  const { source_config: config, collection_name: primary } = input;
+  if (config === undefined) return carried(input, tally);
+  if (database === undefined) {
+    throw new InputError([
+      { key: 'supabase_url', message: 'expected an address: source_config reads a database' },
+    ]);
+  }
+  const collection = (type: 'product' | 'cutout'): string => {
+    const key = `${type}_collection` as const;
+    const name = config[key] ?? primary;
+    if (name !== undefined) return name;
+    const message = 'expected the name of a collection, here or as collection_name';
+    throw new InputError([{ key: `source_config.${key}`, message }]);
+  };
+  return fromDatabase({ config, database, collection, tally, log, signal });
+}
+
+async function* carried(
+  { images = [], collection_name: name }: ListingInput,
+  tally: ListingTally,
+): AsyncGenerator<ImageRef> {
+  yield* legacyImages(images, name, tally);
+}
+
+interface Listing {
+  config: SourceConfig;
+  database: Database;
+  collection: (type: 'product' | 'cutout') => string;
+  tally: ListingTally;
+  log: Log;
+  signal: AbortSignal | undefined;
+}
+
+async function* fromDatabase(listing: Listing): AsyncGenerator<ImageRef> {
+  const { config } = listing;
+  const asMatches = config.type !== 'products' && config.filters.include_matched_cutouts === true;
+  if (config.type !== 'cutouts' || asMatches) yield* ofProducts(listing, asMatches);
+  if (config.type !== 'products' && !asMatches) yield* ofCutouts(listing);
+}
+
+interface ProductPage {
+  products: readonly Product[];
+  rows: ImageRows;
+}
+
+async function* ofProducts(listing: Listing, withMatches: boolean): AsyncGenerator<ImageRef> {
+  const { config, database, tally, log, signal } = listing;
+  const types = config.type === 'cutouts' ? [] : [...new Set(config.filters.image_types)];
+  const readsMore = withMatches || types.some((type) => type !== 'synthetic');
+  const pageSize = readsMore ? PRODUCTS_A_PAGE_WITH_MORE : PRODUCTS_A_PAGE;
+  const pages = mapConcurrent(
+    productPages({ database, filters: config.filters, pageSize, tally, log, signal }),
+    PAGES_AHEAD,
+    async (products): Promise<ProductPage> => ({
+      products,
+      rows: await readImageRows({ database, products, types, signal }),
+    }),
+    { ordered: true, ...(signal && { signal }) },
+  );
+  for await (const { products, rows } of pages) {
+    const taken: string[] = [];
+    for (const product of products) {
+      const images =
+        types.length === 0
+          ? []
+          : imagesOfProduct({
+              product,
+              rows: rows.get(product.id) ?? [],
+              types,
+              selection: config,
+              collection: listing.collection('product'),
+            });
+      if (types.length > 0 && images.length === 0) {
+        tally.skippedProducts += 1;
+        continue;
+      }
+      taken.push(product.id);
+      yield* images;
+    }
+    if (withMatches) yield* ofCutouts(listing, taken);
+  }
+}
+
+async function* ofCutouts(listing: Listing, productIds?: readonly string[]): AsyncGenerator<ImageRef> {
+  const { config, database, signal } = listing;
+  const pages = cutoutPages({ database, filters: config.filters, ...(productIds && { productIds }), signal });
+  for await (const cutouts of prefetch(pages, 1, signal)) {
+    for (const cutout of cutouts) {
+      yield cutoutRef(cutout, {
+        collection: listing.collection('cutout'),
+        asMatch: productIds !== undefined,
+      });
+    }
+  }
+}
