@@ -1,90 +1,69 @@
-import type { z } from 'zod';
+import type { StoreError } from '../base/errors.ts';
+import { openConnection } from './connection.ts';
+import { findRow, readPages, type PagesQuery, type ReadQuery } from './pages.ts';
+import { ensureBucket, signUrls, uploadObject } from './storage.ts';
+import type { BucketQuery, SignUrlsQuery, UploadQuery } from './storage.ts';
+import { callFunction, insertRows, updateRows, upsertRows } from './writes.ts';
+import type { CallQuery, InsertQuery, UpdateQuery, UpsertQuery } from './writes.ts';
 
-import { StoreError } from '../base/errors.ts';
+export type { Filter } from './filters.ts';
+export type { PagesQuery, ReadQuery } from './pages.ts';
+export type { BucketQuery, SignUrlsQuery, UploadQuery } from './storage.ts';
+export type { CallQuery, InsertQuery, UpdateQuery, UpsertQuery } from './writes.ts';
 
-export type Filter =
-  | { column: string; op: 'eq' | 'neq' | 'gt' | 'gte' | 'lt' | 'lte'; value: string | number | boolean }
-  | { column: string; op: 'in'; value: readonly (string | number)[] }
-  | { column: string; op: 'is_null' | 'not_null' };
-
-export interface ReadQuery<T> {
-  table: string;
-  columns: string;
-  schema: z.ZodType<T>;
-  filters?: readonly Filter[];
-  signal?: AbortSignal;
-}
-
-export interface PagesQuery<T> extends ReadQuery<T> {
-  key?: string;
-  pageSize?: number;
-}
-
-export interface UpdateQuery {
-  table: string;
-  values: Record<string, unknown>;
-  filters: readonly Filter[];
-  signal?: AbortSignal;
-}
-
-export interface InsertQuery {
-  table: string;
-  rows: readonly Record<string, unknown>[];
-  signal?: AbortSignal;
-}
-
-export interface UpsertQuery extends InsertQuery {
-  onConflict: string;
-}
-
-export interface CallQuery<T> {
-  name: string;
-  args: Record<string, unknown>;
-  schema: z.ZodType<T>;
-  signal?: AbortSignal;
-}
-
-export interface SignUrlsQuery {
-  bucket: string;
-  paths: readonly string[];
-  expiresInSeconds: number;
-  signal?: AbortSignal;
-}
-
-export interface UploadQuery {
-  bucket: string;
-  path: string;
-  body: Uint8Array;
-  contentType: string;
-  signal?: AbortSignal;
-}
-
-export interface BucketQuery {
-  bucket: string;
-  public?: boolean;
-  allowedMimeTypes?: readonly string[];
-  signal?: AbortSignal;
-}
-
+/**
+ * Rows, functions and objects of one Supabase project. Every method throws a StoreError (codes in src/supabase/errors.ts
+ * and rows.ts), or the signal's reason when it was told to stop. Reads and repeatable writes are tried again on their
+ * own; inserts only where the first attempt cannot have arrived.
+ */
 export interface Database {
+  /** Everything that matches, in pages by key, each row once; an `in` list may hold any number of values. */
   pages<T>(query: PagesQuery<T>): AsyncGenerator<T[]>;
+  /** The first row that matches, or undefined. */
   find<T>(query: ReadQuery<T>): Promise<T | undefined>;
+  /** How many rows were changed. */
   update(query: UpdateQuery): Promise<number>;
   upsert(query: UpsertQuery): Promise<void>;
   insert(query: InsertQuery): Promise<void>;
+  /** What a function returned. */
   call<T>(query: CallQuery<T>): Promise<T>;
+  /** An address a path, in order; a StoreError `storage_not_found` in the place of a missing one. */
   signUrls(query: SignUrlsQuery): Promise<(string | StoreError)[]>;
+  /** Writes an object, replacing what is there. */
   upload(query: UploadQuery): Promise<void>;
   ensureBucket(query: BucketQuery): Promise<'created' | 'existed'>;
 }
 
 export interface DatabaseOptions {
+  /** As in `https://<project>.supabase.co`. */
   url: string;
+  /** The service role key: a JWT or `sb_secret_...`. Never in an error. */
   key: string;
+  /** For each attempt, its body included. */
   timeoutMs?: number;
   fetch?: typeof fetch;
 }
 
+/** Above PostgREST's usual statement time-out (8 s), so that the database's own word on it arrives. */
+export const DATABASE_TIMEOUT_MS = 15_000;
+
+/** Opens nothing yet and leaves nothing behind: no session, no timer, no socket of its own. */
 export function createDatabase(options: DatabaseOptions): Database {
-  throw new StoreError('supabase', 'supabase_unreachable', `not built yet: ${options.url}`);
+  const connection = openConnection({
+    url: options.url,
+    key: options.key,
+    timeoutMs: options.timeoutMs ?? DATABASE_TIMEOUT_MS,
+    fetch: options.fetch ?? fetch,
+  });
+  return {
+    pages: (query) => readPages(connection, query),
+    find: (query) => findRow(connection, query),
+    update: (query) => updateRows(connection, query),
+    upsert: (query) => upsertRows(connection, query),
+    insert: (query) => insertRows(connection, query),
+    call: (query) => callFunction(connection, query),
+    signUrls: (query) => signUrls(connection, query),
+    upload: (query) => uploadObject(connection, query),
+    ensureBucket: (query) => ensureBucket(connection, query),
+  };
 }

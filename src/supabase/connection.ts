@@ -1,0 +1,98 @@
+import { createClient } from '@supabase/supabase-js';
+
+import { StoreError } from '../base/errors.ts';
+import { retry } from '../flow/retry.ts';
+import { retryAfterMs, toStoreError, type Outcome, type Refusal, type Repeat } from './errors.ts';
+
+export interface ConnectionOptions {
+  url: string;
+  key: string;
+  timeoutMs: number;
+  fetch: typeof fetch;
+}
+
+/** What supabase-js resolves to, of a table, a function or storage. */
+interface Answer<T> {
+  data: T | null;
+  error: Refusal | null;
+  count?: number | null;
+}
+
+export type Client = ReturnType<typeof clientFor>;
+
+export interface Request<T> {
+  /** What is attempted, on what, for the error message: `reading products`. */
+  what: string;
+  repeat: Repeat;
+  signal: AbortSignal | undefined;
+  /** Where the connection's own would be too short. */
+  timeoutMs?: number;
+  send: (client: Client) => PromiseLike<Answer<T>>;
+}
+
+export interface Connection {
+  /** Sends, with a time-out for each attempt, and again where that is safe. Every error is thrown, as a StoreError. */
+  request<T>(request: Request<T>): Promise<{ data: T | null; count: number | null }>;
+}
+
+/** Bodies of these statuses must be null. */
+const NULL_BODY_STATUS = new Set([204, 205, 304]);
+
+export function openConnection(options: ConnectionOptions): Connection {
+  return {
+    request: (request) => retry(() => attempt(options, request), { signal: request.signal }),
+  };
+}
+
+async function attempt<T>(options: ConnectionOptions, request: Request<T>) {
+  const { what, repeat, signal, send, timeoutMs = options.timeoutMs } = request;
+  const outcome: Outcome = {
+    status: undefined,
+    retryAfterMs: undefined,
+    failure: undefined,
+    timedOut: false,
+  };
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const stop = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+
+  // supabase-js turns whatever fetch throws into text, and reads bodies where no time-out of ours would be seen. So
+  // the whole exchange happens here, and what came of it is kept.
+  const exchange: typeof fetch = async (input, init) => {
+    try {
+      const response = await options.fetch(input, { ...init, signal: stop });
+      const body = NULL_BODY_STATUS.has(response.status) ? null : await response.arrayBuffer();
+      outcome.status = response.status;
+      outcome.retryAfterMs = retryAfterMs(response.headers);
+      const { status, statusText, headers } = response;
+      return new Response(body, { status, statusText, headers });
+    } catch (error) {
+      outcome.failure = error;
+      outcome.timedOut = timeout.aborted;
+      throw error;
+    }
+  };
+
+  const { data, error, count } = await send(clientFor(options, exchange));
+  if (error === null) return { data, count: count ?? null };
+  signal?.throwIfAborted();
+  throw toStoreError(what, outcome, error, repeat);
+}
+
+/**
+ * A client for one attempt: nothing in supabase-js takes a signal for storage, so the signal comes in with fetch. It
+ * costs an eighth of a millisecond, as sessions, token refresh and its own retries are off.
+ */
+function clientFor(options: ConnectionOptions, exchange: typeof fetch) {
+  const { url, key } = options;
+  try {
+    return createClient(url, key, {
+      accessToken: () => Promise.resolve(key),
+      db: { retry: false },
+      global: { fetch: exchange },
+    });
+  } catch (error) {
+    throw new StoreError('supabase', 'supabase_rejected', 'the Supabase address or key is malformed', {
+      cause: error,
+    });
+  }
+}

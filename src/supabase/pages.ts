@@ -1,0 +1,95 @@
+import type { z } from 'zod';
+
+import { StoreError } from '../base/errors.ts';
+import type { Connection } from './connection.ts';
+import { filterTerm, splitLongList, type Filter } from './filters.ts';
+import { parseRows } from './rows.ts';
+
+export interface ReadQuery<T> {
+  table: string;
+  /** As PostgREST's `select`; may embed: `id,cutout_images!inner()`. */
+  columns: string;
+  /** Applied to each row. */
+  schema: z.ZodType<T>;
+  filters?: readonly Filter[] | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface PagesQuery<T> extends ReadQuery<T> {
+  /** The column to page by: among `columns`, never null, and unique among the rows that the filters let through. */
+  key?: string;
+  pageSize?: number;
+}
+
+/** What a project gives at most, unless it was configured otherwise; more is cut in silence. */
+export const PAGE_SIZE = 1_000;
+
+/**
+ * Reads everything that matches, in pages ordered by key (within each part of a long `in` list), each row once. A page
+ * may be shorter than asked for: only an empty one is the end. Rows that are there from start to end are all read;
+ * rows added meanwhile may be. Holds one page.
+ * @throws StoreError, also for a row that does not fit the schema
+ */
+export async function* readPages<T>(connection: Connection, query: PagesQuery<T>): AsyncGenerator<T[]> {
+  const { key = 'id', pageSize = PAGE_SIZE, filters = [] } = query;
+  const parts = splitLongList(filters);
+  if (parts.length > 1 && parts[0]?.list?.column.includes('.') === true) {
+    throw new StoreError(
+      'supabase',
+      'supabase_rejected',
+      `reading ${query.table}: a long list on an embedded column`,
+    );
+  }
+  for (const { filters: part, list } of parts) {
+    // Nobody can add a row to a list of keys once each has been seen.
+    const most = list?.column === key ? list.value.length : Infinity;
+    let last: Filter[] = [];
+    for (let seen = 0; seen < most;) {
+      const rows = await readRows(
+        connection,
+        { ...query, filters: [...part, ...last] },
+        { key, limit: pageSize },
+      );
+      if (rows.length === 0) break;
+      seen += rows.length;
+      last = [{ column: key, op: 'gt', value: keyOf(rows.at(-1), key, query.table) }];
+      yield parseRows(rows, query);
+    }
+  }
+}
+
+/** The first row that matches, or undefined. Which one is first is up to the database. */
+export async function findRow<T>(connection: Connection, query: ReadQuery<T>): Promise<T | undefined> {
+  for (const { filters } of splitLongList(query.filters ?? [])) {
+    const rows = await readRows(connection, { ...query, filters }, { key: undefined, limit: 1 });
+    if (rows.length > 0) return parseRows(rows, query)[0];
+  }
+  return undefined;
+}
+
+async function readRows(
+  connection: Connection,
+  query: Pick<ReadQuery<unknown>, 'table' | 'columns' | 'filters' | 'signal'>,
+  { key, limit }: { key: string | undefined; limit: number },
+): Promise<unknown[]> {
+  const { data } = await connection.request<unknown[]>({
+    what: `reading ${query.table}`,
+    repeat: 'safe',
+    signal: query.signal,
+    send: (client) => {
+      let request = client.from(query.table).select(query.columns);
+      for (const { column, operator, operand } of (query.filters ?? []).map(filterTerm)) {
+        request = request.filter(column, operator, operand);
+      }
+      return (key === undefined ? request : request.order(key, { ascending: true })).limit(limit);
+    },
+  });
+  return data ?? [];
+}
+
+function keyOf(row: unknown, key: string, table: string): string | number {
+  const value = typeof row === 'object' && row !== null ? (row as Record<string, unknown>)[key] : undefined;
+  if (typeof value === 'string' || typeof value === 'number') return value;
+  const message = `reading ${table}: the key column ${key} is not among the columns, or null`;
+  throw new StoreError('supabase', 'supabase_rejected', message);
+}
