@@ -1,13 +1,13 @@
 import { batches, mapConcurrent, type Source } from '../flow/streams.ts';
 import type { Condition, VectorStore } from '../qdrant/store.ts';
 import type { ImageRef } from './image-ref.ts';
-import type { ListingTally } from './listing-tally.ts';
+import type { ListTally } from './list-tally.ts';
 
 export interface AppendOptions {
   store: VectorStore;
   /** The fingerprint of the model at work. */
   model: string;
-  tally: ListingTally;
+  tally: ListTally;
   signal?: AbortSignal | undefined;
 }
 
@@ -55,7 +55,7 @@ export async function* onlyNew(images: Source<ImageRef>, options: AppendOptions)
     { ordered: true, ...(options.signal && { signal: options.signal }) },
   );
   for await (const { batch, left } of compared) {
-    options.tally.alreadyStored += batch.length - left.length;
+    options.tally.already_in_collection += batch.length - left.length;
     yield* left;
   }
 }
@@ -89,8 +89,8 @@ async function stored(
   ]);
   return refs.filter((ref) => {
     const payload = payloads.get(String(ref.pointId));
-    if (payload !== undefined && (payload['model'] ?? model) === model) return true;
-    return ref.type === 'product' && oldProducts.has(ref.metadata['product_id']);
+    if (payload !== undefined && (payload.model ?? model) === model) return true;
+    return ref.type === 'product' && oldProducts.has(ref.metadata.product_id);
   });
 }
 
@@ -102,7 +102,7 @@ async function productsWithOldPoints(
 ): Promise<Set<unknown>> {
   const products = new Set<string>();
   for (const { type, metadata } of refs) {
-    const id = metadata['product_id'];
+    const id = metadata.product_id;
     if (type === 'product' && typeof id === 'string') products.add(id);
   }
   const found = new Set<unknown>();
@@ -116,7 +116,7 @@ async function productsWithOldPoints(
     keys: ['product_id'],
     ...(signal && { signal }),
   })) {
-    for (const point of page) found.add(point.payload['product_id']);
+    for (const point of page) found.add(point.payload.product_id);
   }
   return found;
 }

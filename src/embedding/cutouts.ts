@@ -31,24 +31,28 @@ export interface CutoutQuery {
 export async function* cutoutPages(query: CutoutQuery): AsyncGenerator<Cutout[]> {
   const { database, filters, productIds, signal } = query;
   if (productIds?.length === 0) return;
-  for (const embedded of embeddedFilters(filters.has_embedding)) {
-    yield* database.pages({
-      table: 'cutout_images',
-      columns: 'id,image_url,predicted_upc,matched_product_id',
-      schema: CUTOUT,
-      filters: [
-        ...embedded,
-        ...upcFilters(filters),
-        ...merchantFilters(filters),
-        ...(productIds ? [{ column: 'matched_product_id', op: 'in' as const, value: productIds }] : []),
-      ],
-      ...(signal && { signal }),
-    });
+  const matched: Filter[] = productIds ? [{ column: 'matched_product_id', op: 'in', value: productIds }] : [];
+  for (const embedded of embeddingFilters(filters.has_embedding)) {
+    for (const merchants of merchantFilters(
+      filters,
+      productIds === undefined ? Infinity : MERCHANTS_BESIDE_IDS,
+    )) {
+      yield* database.pages({
+        table: 'cutout_images',
+        columns: 'id,image_url,predicted_upc,matched_product_id',
+        schema: CUTOUT,
+        filters: [...embedded, ...upcFilters(filters), ...merchants, ...matched],
+        ...(signal && { signal }),
+      });
+    }
   }
 }
 
+/** Merchants in one query that also lists product ids: only one list of a query may be of any length. */
+const MERCHANTS_BESIDE_IDS = 40;
+
 /** One list of filters a reading. A row whose `has_embedding` is null has none, as one where it is false. */
-function embeddedFilters(hasEmbedding: boolean | undefined): Filter[][] {
+function embeddingFilters(hasEmbedding: boolean | undefined): Filter[][] {
   const column = 'has_embedding';
   if (hasEmbedding === undefined) return [[]];
   if (hasEmbedding) return [[{ column, op: 'eq', value: true }]];
@@ -60,11 +64,15 @@ function upcFilters(filters: CutoutFilters): Filter[] {
   return filters.cutout_filter_has_upc === true ? [{ column: 'predicted_upc', op: 'neq', value: '' }] : [];
 }
 
-/** Names win where both are given; an empty list gives nothing. */
-function merchantFilters(filters: CutoutFilters): Filter[] {
+/** One list of filters a reading, of so many merchants. Names win where both are given; an empty list gives nothing. */
+function merchantFilters(filters: CutoutFilters, most: number): Filter[][] {
   const { cutout_merchant_names: names = [], cutout_merchant_ids: ids = [] } = filters;
-  if (names.length > 0) return [{ column: 'merchant', op: 'in', value: names }];
-  return ids.length > 0 ? [{ column: 'merchant_id', op: 'in', value: ids }] : [];
+  const column = names.length > 0 ? 'merchant' : 'merchant_id';
+  const value = [...new Set<string | number>(names.length > 0 ? names : ids)];
+  const readings: Filter[][] = [];
+  for (let i = 0; i < value.length; i += most)
+    readings.push([{ column, op: 'in', value: value.slice(i, i + most) }]);
+  return readings.length > 0 ? readings : [[]];
 }
 
 export interface CutoutRefOptions {

@@ -1,5 +1,7 @@
 import type { PointId } from '../qdrant/store.ts';
 
+export type { ListTally } from './list-tally.ts';
+
 /** Where a path without a scheme lies. */
 export const FRAMES_BUCKET = 'frames';
 

@@ -1,7 +1,7 @@
 import { InputError } from '../base/errors.ts';
 import { storageOf, type ImageRef } from './image-ref.ts';
 import { pointIdOf, pointIdOfUrl } from './point-id.ts';
-import type { ListingTally } from './listing-tally.ts';
+import type { ListTally } from './list-tally.ts';
 
 export interface LegacyImage {
   id: string;
@@ -23,7 +23,7 @@ type UrlsByPoint = Map<string, Set<string>>;
 export function* legacyImages(
   images: readonly LegacyImage[],
   defaultCollection: string | undefined,
-  tally: ListingTally,
+  tally: ListTally,
 ): Generator<ImageRef> {
   const urls = urlsByPoint(images, defaultCollection);
   const given = new Set<string>();
@@ -34,11 +34,11 @@ export function* legacyImages(
     const pointId = shared ? pointIdOfUrl(String(pointIdOf(image.id)), image.url) : pointIdOf(image.id);
     const key = pointKey(collection, String(pointId));
     if (given.has(key)) {
-      tally.repeatedImages += 1;
+      tally.repeated_images += 1;
       continue;
     }
     given.add(key);
-    if (shared) tally.sharedIdImages += 1;
+    if (shared) tally.images_sharing_an_id += 1;
     const { id, url, type = 'product' } = image;
     yield {
       id,
@@ -76,10 +76,10 @@ function collectionOf(image: LegacyImage, i: number, defaultCollection: string |
 
 /** As it came, with what searches and the page go by where it is left out. */
 function metadataOf(type: ImageRef['type'], metadata: Record<string, unknown> = {}): Record<string, unknown> {
-  const isPrimary = metadata['image_type'] === 'synthetic' && metadata['frame_index'] === 0;
+  const isPrimary = metadata.image_type === 'synthetic' && metadata.frame_index === 0;
   return {
     source: type,
-    ...(type === 'product' && metadata['image_type'] !== undefined && { is_primary: isPrimary }),
+    ...(type === 'product' && metadata.image_type !== undefined && { is_primary: isPrimary }),
     ...metadata,
   };
 }

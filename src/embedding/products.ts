@@ -4,7 +4,7 @@ import { InputError, StoreError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { prefetch } from '../flow/streams.ts';
 import type { Database, Filter } from '../supabase/database.ts';
-import { addUnknown, NAMED_IDS, type ListingTally } from './listing-tally.ts';
+import { addUnknown, type ListTally } from './list-tally.ts';
 
 const PRODUCT = z.object({
   id: z.string(),
@@ -33,7 +33,7 @@ export interface ProductQuery {
   filters: ProductFilters;
   /** Products of one page, at most. */
   pageSize: number;
-  tally: ListingTally;
+  tally: ListTally;
   log: Log;
   signal?: AbortSignal | undefined;
 }
@@ -44,14 +44,7 @@ export interface ProductQuery {
  * warned about.
  * @throws InputError where `filter` names a column or a value that the database does not take, or the dataset is none.
  */
-export async function* productPages(query: ProductQuery): AsyncGenerator<Product[]> {
-  for await (const page of sourcePages(query)) {
-    query.tally.products += page.length;
-    yield page;
-  }
-}
-
-function sourcePages(query: ProductQuery): AsyncGenerator<Product[]> {
+export function productPages(query: ProductQuery): AsyncGenerator<Product[]> {
   const { filters } = query;
   switch (filters.product_source) {
     case 'all':
@@ -89,7 +82,8 @@ async function* selectedPages(query: ProductQuery, ids: readonly string[]): Asyn
   const unknown = new Set(ids.map((id) => id.toLowerCase()));
   query.log.info(`Filter: Specific ${unknown.size} products`);
   yield* byId(query, [...unknown], unknown);
-  warnOfUnknown(query, unknown, 'selected products that do not exist');
+  addUnknown(query.tally, unknown);
+  warnOfUnknown(query, 'some of the selected products do not exist');
 }
 
 async function* datasetPages(query: ProductQuery, datasetId: string | undefined): AsyncGenerator<Product[]> {
@@ -116,7 +110,6 @@ async function* datasetPages(query: ProductQuery, datasetId: string | undefined)
     ...(signal && { signal }),
   });
   let found = 0;
-  const unknownBefore = tally.unknownProducts;
   for await (const rows of prefetch(idPages, 1, signal)) {
     const unknown = new Set(rows.map((row) => row.product_id));
     found += rows.length;
@@ -124,12 +117,7 @@ async function* datasetPages(query: ProductQuery, datasetId: string | undefined)
     addUnknown(tally, unknown);
   }
   log.info(`Found ${found} products in dataset`);
-  warnOfUnknown(
-    query,
-    [],
-    'products of the dataset that do not exist',
-    tally.unknownProducts - unknownBefore,
-  );
+  warnOfUnknown(query, 'the dataset lists products that do not exist');
 }
 
 /** Takes what it finds out of `unknown`. */
@@ -145,12 +133,10 @@ async function* byId(
   }
 }
 
-function warnOfUnknown(query: ProductQuery, unknown: Iterable<string>, message: string, counted = 0): void {
-  const before = query.tally.unknownProducts;
-  addUnknown(query.tally, unknown);
-  const count = counted + query.tally.unknownProducts - before;
-  if (count === 0) return;
-  query.log.warn(message, { count, ids: query.tally.unknownProductIds.slice(0, NAMED_IDS) });
+/** Names the first of them. */
+function warnOfUnknown({ log, tally }: ProductQuery, message: string): void {
+  const { unknown_products: count, unknown_product_ids: ids } = tally;
+  if (count > 0) log.warn(message, { count, ids });
 }
 
 async function* filteredPages(query: ProductQuery, filters: readonly Filter[]): AsyncGenerator<Product[]> {

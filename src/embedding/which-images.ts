@@ -1,6 +1,6 @@
 import { HandlerError, InputError } from '../base/errors.ts';
 import { SILENT_LOG, type Log } from '../base/log.ts';
-import { mapConcurrent, prefetch } from '../flow/streams.ts';
+import { mapConcurrent, prefetch, type Source } from '../flow/streams.ts';
 import type { Database } from '../supabase/database.ts';
 import type { VectorStore } from '../qdrant/store.ts';
 import { onlyNew } from './append.ts';
@@ -10,7 +10,7 @@ import type { ImageRef } from './image-ref.ts';
 import { legacyImages, type LegacyImage } from './legacy-images.ts';
 import { imagesOfProduct, readImageRows, type ImageRows, type ImageType } from './product-images.ts';
 import { productPages, type Product, type ProductFilters } from './products.ts';
-import { createListingTally, type ListingTally } from './listing-tally.ts';
+import { createListTally, type ListTally } from './list-tally.ts';
 
 /** What of a job's input says which images it means. */
 export interface ListingInput {
@@ -41,7 +41,7 @@ export interface ListOptions {
   /** Told what the operators look for; leave it out of a second listing of one job. */
   log?: Log;
   /** Filled while listing. */
-  tally?: ListingTally;
+  tally?: ListTally;
   signal?: AbortSignal | undefined;
 }
 
@@ -58,7 +58,7 @@ const PAGES_AHEAD = 2;
  * @throws InputError where a filter, a dataset or a collection's name turns out wrong; StoreError where reading fails.
  */
 export async function* listImages(options: ListOptions): AsyncGenerator<ImageRef> {
-  const { input, store, model, tally = createListingTally(), signal } = options;
+  const { input, store, model, tally = createListTally(), signal } = options;
   let images = chosenImages(options, tally);
   if (input.source_config?.append_only_new === true) {
     if (store === undefined || model === undefined) {
@@ -66,16 +66,13 @@ export async function* listImages(options: ListOptions): AsyncGenerator<ImageRef
     }
     images = onlyNew(images, { store, model, tally, signal });
   }
-  for await (const image of images) {
-    tally.listed += 1;
-    yield image;
-  }
+  yield* images;
 }
 
-function chosenImages(options: ListOptions, tally: ListingTally): AsyncGenerator<ImageRef> {
+function chosenImages(options: ListOptions, tally: ListTally): Source<ImageRef> {
   const { input, database, log = SILENT_LOG, signal } = options;
   const { source_config: config, collection_name: primary } = input;
-  if (config === undefined) return carried(input, tally);
+  if (config === undefined) return legacyImages(input.images ?? [], primary, tally);
   if (database === undefined) {
     throw new InputError([
       { key: 'supabase_url', message: 'expected an address: source_config reads a database' },
@@ -91,18 +88,11 @@ function chosenImages(options: ListOptions, tally: ListingTally): AsyncGenerator
   return fromDatabase({ config, database, collection, tally, log, signal });
 }
 
-async function* carried(
-  { images = [], collection_name: name }: ListingInput,
-  tally: ListingTally,
-): AsyncGenerator<ImageRef> {
-  yield* legacyImages(images, name, tally);
-}
-
 interface Listing {
   config: SourceConfig;
   database: Database;
   collection: (type: 'product' | 'cutout') => string;
-  tally: ListingTally;
+  tally: ListTally;
   log: Log;
   signal: AbortSignal | undefined;
 }
@@ -147,7 +137,7 @@ async function* ofProducts(listing: Listing, withMatches: boolean): AsyncGenerat
               collection: listing.collection('product'),
             });
       if (types.length > 0 && images.length === 0) {
-        tally.skippedProducts += 1;
+        tally.products_without_images += 1;
         continue;
       }
       taken.push(product.id);
