@@ -1,12 +1,5 @@
 import { ModelError } from '../base/errors.ts';
-import {
-  DATA_TYPE,
-  type Attribute,
-  type AttributeValue,
-  type DataType,
-  type Graph,
-  type OnnxModel,
-} from './types.ts';
+import { DATA_TYPE, type AttributeValue, type DataType, type Graph, type OnnxModel } from './types.ts';
 import type { Node, Tensor, ValueInfo } from './types.ts';
 
 /** Says that a number is a float attribute: `{ epsilon: float(1e-6) }`. Plain numbers are ints. */

@@ -1,3 +1,4 @@
+import { ModelError } from '../base/errors.ts';
 import { fromWire, toWire, type WireAttribute } from './attribute.ts';
 import { expectWire, readNumbers, readVarints } from './numbers.ts';
 import { ATTRIBUTE, MODEL, type Kind, type Schema } from './schema.ts';
@@ -39,7 +40,10 @@ export function writeModel(model: OnnxModel): Uint8Array {
   const writer = new WireWriter();
   writeMessage(writer, MODEL, model as unknown as Message);
   if (writer.length > MAX_MODEL_BYTES) {
-    throw unreadable('a model above 2 GiB needs its weights in a file beside it (external data)');
+    throw new ModelError(
+      'model_too_large',
+      'an ONNX file holds at most 2 GiB: keep the weights in a file beside it (external data)',
+    );
   }
   return writer.concat();
 }
@@ -71,7 +75,7 @@ function readMessage(schema: Schema, bytes: Uint8Array, depth: number): Message 
     const value = readValue(kind, found.get(id) ?? [], depth);
     if (value !== undefined) out[key] = value;
   }
-  if (unknown.length > 0) out['unknown'] = unknown;
+  if (unknown.length > 0) out.unknown = unknown;
   return out;
 }
 
@@ -124,7 +128,7 @@ function writeMessage(writer: WireWriter, schema: Schema, message: Message): voi
     const value = message[key];
     if (value !== undefined) writeValue(writer, id, kind, value);
   }
-  for (const raw of (message['unknown'] ?? []) as Uint8Array[]) writer.raw(raw);
+  for (const raw of (message.unknown ?? []) as Uint8Array[]) writer.raw(raw);
 }
 
 function writeValue(writer: WireWriter, id: number, kind: Kind, value: unknown): void {
@@ -167,13 +171,17 @@ function writeValue(writer: WireWriter, id: number, kind: Kind, value: unknown):
       return;
     }
     default:
-      writePacked(writer, id, value as ArrayLike<number | bigint>);
+      writePacked(writer, id, value as Iterable<number | bigint> & { length: number });
   }
 }
 
-function writePacked(writer: WireWriter, id: number, values: ArrayLike<number | bigint>): void {
+function writePacked(
+  writer: WireWriter,
+  id: number,
+  values: Iterable<number | bigint> & { length: number },
+): void {
   if (values.length === 0) return;
   const child = new WireWriter();
-  for (let i = 0; i < values.length; i++) child.varint(BigInt(values[i] ?? 0));
+  for (const value of values) child.varint(BigInt(value));
   writer.nested(id, child);
 }
