@@ -1,73 +1,127 @@
-import { StoreError } from '../base/errors.ts';
+import { batches, mapConcurrent } from '../flow/streams.ts';
+import { ensureCollection, inspectCollection } from './collections.ts';
+import { connect, type Connection, type ConnectionOptions } from './connection.ts';
+import { storeError } from './errors.ts';
+import type { PointFilter } from './filters.ts';
+import { canonicalId, groupPoints, toQdrantId, type Point, type PointId } from './points.ts';
+import { countPoints, retrievePoints, scrollPoints, searchPoints } from './reading.ts';
+import type { FoundPoint, ScrollOptions, SearchOptions, StoredPoint } from './reading.ts';
 
-/** An unsigned 64-bit integer (a bigint above 2^53) or a uuid. */
-export type PointId = string | number | bigint;
+export type { Condition, PointFilter } from './filters.ts';
+export type { Point, PointId } from './points.ts';
+export type { FoundPoint, ScrollOptions, SearchOptions, StoredPoint } from './reading.ts';
 
-export interface Point {
-  id: PointId;
-  vector: Float32Array;
-  payload: Record<string, unknown>;
-}
-
-export type Condition =
-  | { key: string; match: string | number | boolean }
-  | { key: string; any: readonly (string | number)[] }
-  | { isEmpty: string };
-
-export interface PointFilter {
-  must?: readonly Condition[];
-  mustNot?: readonly Condition[];
-}
-
-export interface ScrollOptions {
-  filter?: PointFilter;
-  keys: readonly string[];
-  withVectors?: boolean;
-  pageSize?: number;
-  signal?: AbortSignal;
-}
-
-export interface SearchOptions {
-  limit: number;
-  filter?: PointFilter;
-  /** Payload keys to return; all of them where absent. */
-  keys?: readonly string[];
-  signal?: AbortSignal;
-}
-
-export interface StoredPoint {
-  id: PointId;
-  payload: Record<string, unknown>;
-  vector?: Float32Array;
-}
-
-export interface FoundPoint {
-  id: PointId;
-  score: number;
-  payload: Record<string, unknown>;
-}
-
+/**
+ * Collections and points. Ids come back as Qdrant writes them: uuids in lower case, integers as number, above 2^53 as
+ * bigint. Every call is idempotent, tried again while its error is retryable, and ends with the signal's reason when
+ * that aborts.
+ */
 export interface VectorStore {
+  /**
+   * Size and distance; null only where Qdrant says that there is no such collection.
+   * @throws StoreError `qdrant_rejected` for a collection with named, sparse or multiple vectors
+   */
   inspect(collection: string, signal?: AbortSignal): Promise<{ size: number; distance: string } | null>;
+  /**
+   * When it resolves, the collection exists with this size, cosine distance and the contract's payload indexes.
+   * @throws StoreError `qdrant_dimension_mismatch`, `qdrant_distance_mismatch`
+   */
   ensure(collection: string, size: number, signal?: AbortSignal): Promise<'created' | 'existed'>;
+  /**
+   * Resolves when every point is stored and acknowledged; replaces whole points. Large lists go in several requests,
+   * some side by side; after an error some of them may be stored.
+   * @throws StoreError `qdrant_rejected` for a bad id or vector, before anything is sent
+   */
   upsert(collection: string, points: readonly Point[], signal?: AbortSignal): Promise<void>;
+  /** The wanted keys of those points that exist, by `String(id)` of the id as it was asked for. */
   payloads(
     collection: string,
     ids: readonly PointId[],
     keys: readonly string[],
     signal?: AbortSignal,
   ): Promise<Map<string, Record<string, unknown>>>;
+  /** Exact. */
   count(collection: string, filter?: PointFilter, signal?: AbortSignal): Promise<number>;
+  /** All matching points, by id, in pages of at most `pageSize` (256). */
   scroll(collection: string, options: ScrollOptions): AsyncGenerator<StoredPoint[]>;
+  /** The nearest points, nearest first. */
   search(collection: string, vector: Float32Array, options: SearchOptions): Promise<FoundPoint[]>;
 }
 
 export interface VectorStoreOptions {
+  /** Without a port: 6333. A path is kept as a prefix. */
   url: string;
-  apiKey?: string;
-  timeoutMs?: number;
+  apiKey?: string | undefined;
+  /** For one try of one request. */
+  timeoutMs?: number | undefined;
+  /** How often and how patiently; see flow/retry.ts. */
+  retry?: NonNullable<ConnectionOptions['retry']>;
 }
 
+const UPSERT_CONCURRENCY = 3;
+const READ_CONCURRENCY = 3;
+const READ_IDS = 512;
+
+/** @throws StoreError for an address or key that no request can be made with; nothing is sent yet */
 export function createVectorStore(options: VectorStoreOptions): VectorStore {
-  throw new StoreError('qdrant', 'qdrant_unreachable', `not built yet: ${options.url}`);
+  const connection = connect(options);
+  return {
+    async inspect(collection, signal) {
+      const shape = await inspectCollection(connection, collection, signal);
+      return shape === null ? null : { size: shape.size, distance: shape.distance };
+    },
+    ensure: (collection, size, signal) => ensureCollection(connection, { collection, size }, signal),
+    async upsert(collection, points, signal) {
+      const send = (group: readonly Point[]) => upsertGroup(connection, { collection, group, signal });
+      for await (const done of mapConcurrent(groupPoints(points), UPSERT_CONCURRENCY, send, { signal })) {
+        if (!done) return;
+      }
+    },
+    async payloads(collection, ids, keys, signal) {
+      const asked = new Map(ids.map((id) => [canonicalId(id), id]));
+      const read = (some: readonly PointId[]) =>
+        retrievePoints(connection, { collection, ids: some, keys, signal });
+      const found = new Map<string, Record<string, unknown>>();
+      const groups = batches(asked.values(), READ_IDS);
+      for await (const points of mapConcurrent(groups, READ_CONCURRENCY, read, { signal })) {
+        for (const { id, payload } of points) {
+          const askedAs = asked.get(canonicalId(id));
+          if (askedAs !== undefined) found.set(String(askedAs), payload);
+        }
+      }
+      return found;
+    },
+    count: (collection, filter, signal) => countPoints(connection, { collection, filter, signal }),
+    scroll: (collection, query) => scrollPoints(connection, collection, query),
+    search: (collection, vector, query) => searchPoints(connection, { ...query, collection, vector }),
+  };
+}
+
+/** The JSON is made inside the call: of many groups that wait, only those under way exist as text. */
+async function upsertGroup(
+  connection: Connection,
+  query: { collection: string; group: readonly Point[]; signal: AbortSignal | undefined },
+): Promise<true> {
+  const { collection, group, signal } = query;
+  const what = `upserting ${String(group.length)} points into "${collection}"`;
+  await connection.call(
+    what,
+    async (api, init) => {
+      const points = group.map(({ id, vector, payload }) => ({
+        id: toQdrantId(id),
+        vector: Array.from(vector),
+        payload,
+      }));
+      const answer = await api.upsertPoints({ collection_name: collection, wait: true, points }, init);
+      const status = answer.data.result?.status;
+      // A repeated upsert does no harm; one that is believed and never applied would lose points.
+      if (status !== undefined && status !== 'completed') {
+        const text = `${what}: Qdrant answered "${status}" where it was asked to complete`;
+        throw storeError('qdrant_unavailable', text, { retryable: true, status: 200 });
+      }
+      return answer;
+    },
+    signal,
+  );
+  return true;
 }

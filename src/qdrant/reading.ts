@@ -1,0 +1,141 @@
+import type { Connection } from './connection.ts';
+import { toQdrantFilter, type PointFilter } from './filters.ts';
+import { plainPayload, toQdrantId, toQdrantVector, type PointId } from './points.ts';
+
+export interface ScrollOptions {
+  filter?: PointFilter | undefined;
+  /** Payload keys to return; none where empty. */
+  keys: readonly string[];
+  withVectors?: boolean;
+  pageSize?: number;
+  signal?: AbortSignal | undefined;
+}
+
+export interface SearchOptions {
+  limit: number;
+  filter?: PointFilter | undefined;
+  /** Payload keys to return; all of them where absent. */
+  keys?: readonly string[];
+  signal?: AbortSignal | undefined;
+}
+
+export interface StoredPoint {
+  id: PointId;
+  payload: Record<string, unknown>;
+  /** As stored: a collection with cosine distance holds it normalised. */
+  vector?: Float32Array;
+}
+
+export interface FoundPoint {
+  id: PointId;
+  /** Cosine similarity, -1 to 1, higher is nearer. */
+  score: number;
+  payload: Record<string, unknown>;
+}
+
+const SCROLL_PAGE = 256;
+
+interface Query {
+  collection: string;
+  signal?: AbortSignal | undefined;
+}
+
+export async function retrievePoints(
+  connection: Connection,
+  { collection, ids, keys, signal }: Query & { ids: readonly PointId[]; keys: readonly string[] },
+): Promise<StoredPoint[]> {
+  const points = await connection.call(
+    `reading ${String(ids.length)} points of "${collection}"`,
+    (api, init) =>
+      api.getPoints(
+        {
+          collection_name: collection,
+          ids: ids.map(toQdrantId),
+          with_payload: wanted(keys),
+          with_vector: false,
+        },
+        init,
+      ),
+    signal,
+  );
+  return points.map(({ id, payload }) => ({ id, payload: plainPayload(payload) }));
+}
+
+export async function countPoints(
+  connection: Connection,
+  { collection, filter, signal }: Query & { filter: PointFilter | undefined },
+): Promise<number> {
+  const { count } = await connection.call(
+    `counting the points of "${collection}"`,
+    (api, init) => api.countPoints({ collection_name: collection, exact: true, ...filterOf(filter) }, init),
+    signal,
+  );
+  return count;
+}
+
+export async function searchPoints(
+  connection: Connection,
+  { collection, vector, limit, filter, keys, signal }: Query & SearchOptions & { vector: Float32Array },
+): Promise<FoundPoint[]> {
+  const query = toQdrantVector(vector, 'the query');
+  const { points } = await connection.call(
+    `searching "${collection}"`,
+    (api, init) =>
+      api.queryPoints(
+        { collection_name: collection, query, limit, with_payload: wanted(keys), ...filterOf(filter) },
+        init,
+      ),
+    signal,
+  );
+  return points.map(({ id, score, payload }) => ({ id, score, payload: plainPayload(payload) }));
+}
+
+export async function* scrollPoints(
+  connection: Connection,
+  collection: string,
+  { filter, keys, withVectors = false, pageSize = SCROLL_PAGE, signal }: ScrollOptions,
+): AsyncGenerator<StoredPoint[]> {
+  let offset: string | number | undefined;
+  do {
+    const from = offset === undefined ? {} : { offset };
+    const page = await connection.call(
+      `reading the points of "${collection}"`,
+      (api, init) =>
+        api.scrollPoints(
+          {
+            collection_name: collection,
+            limit: pageSize,
+            with_payload: wanted(keys),
+            with_vector: withVectors,
+            ...from,
+            ...filterOf(filter),
+          },
+          init,
+        ),
+      signal,
+    );
+    const points = page.points.map(({ id, payload, vector }) => ({
+      id,
+      payload: plainPayload(payload),
+      ...(withVectors ? { vector: Float32Array.from(vector as unknown as ArrayLike<number>, Number) } : {}),
+    }));
+    if (points.length > 0) yield points;
+    offset = nextOffset(page.next_page_offset);
+  } while (offset !== undefined);
+}
+
+/** The client's types say that it could be any object; it is an id, a bigint where it needs one, or null. */
+function nextOffset(value: unknown): string | number | undefined {
+  if (value === null || value === undefined) return undefined;
+  return toQdrantId(value as PointId);
+}
+
+function wanted(keys: readonly string[] | undefined): boolean | string[] {
+  if (keys === undefined) return true;
+  return keys.length === 0 ? false : [...keys];
+}
+
+function filterOf(filter: PointFilter | undefined) {
+  const made = toQdrantFilter(filter);
+  return made === undefined ? {} : { filter: made };
+}
