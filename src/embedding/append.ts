@@ -1,13 +1,13 @@
 import { batches, mapConcurrent, type Source } from '../flow/streams.ts';
 import type { Condition, VectorStore } from '../qdrant/store.ts';
 import type { ImageRef } from './image-ref.ts';
-import type { ListTally } from './list-tally.ts';
+import type { ListingTally } from './listing-tally.ts';
 
 export interface AppendOptions {
   store: VectorStore;
   /** The fingerprint of the model at work. */
   model: string;
-  tally: ListTally;
+  tally: ListingTally;
   signal?: AbortSignal | undefined;
 }
 

@@ -1,6 +1,6 @@
 import type { PointId } from '../qdrant/store.ts';
 
-export type { ListTally } from './list-tally.ts';
+export type { ListingTally as ListTally } from './listing-tally.ts';
 
 /** Where a path without a scheme lies. */
 export const FRAMES_BUCKET = 'frames';

@@ -1,7 +1,7 @@
 import { InputError } from '../base/errors.ts';
 import { storageOf, type ImageRef } from './image-ref.ts';
 import { pointIdOf, pointIdOfUrl } from './point-id.ts';
-import type { ListTally } from './list-tally.ts';
+import type { ListingTally } from './listing-tally.ts';
 
 export interface LegacyImage {
   id: string;
@@ -23,7 +23,7 @@ type UrlsByPoint = Map<string, Set<string>>;
 export function* legacyImages(
   images: readonly LegacyImage[],
   defaultCollection: string | undefined,
-  tally: ListTally,
+  tally: ListingTally,
 ): Generator<ImageRef> {
   const urls = urlsByPoint(images, defaultCollection);
   const given = new Set<string>();

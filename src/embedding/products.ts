@@ -4,7 +4,7 @@ import { InputError, StoreError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { prefetch } from '../flow/streams.ts';
 import type { Database, Filter } from '../supabase/database.ts';
-import { addUnknown, type ListTally } from './list-tally.ts';
+import { addUnknown, type ListingTally } from './listing-tally.ts';
 
 const PRODUCT = z.object({
   id: z.string(),
@@ -33,7 +33,7 @@ export interface ProductQuery {
   filters: ProductFilters;
   /** Products of one page, at most. */
   pageSize: number;
-  tally: ListTally;
+  tally: ListingTally;
   log: Log;
   signal?: AbortSignal | undefined;
 }

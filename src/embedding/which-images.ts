@@ -10,7 +10,7 @@ import type { ImageRef } from './image-ref.ts';
 import { legacyImages, type LegacyImage } from './legacy-images.ts';
 import { imagesOfProduct, readImageRows, type ImageRows, type ImageType } from './product-images.ts';
 import { productPages, type Product, type ProductFilters } from './products.ts';
-import { createListTally, type ListTally } from './list-tally.ts';
+import { createListingTally, type ListingTally } from './listing-tally.ts';
 
 /** What of a job's input says which images it means. */
 export interface ListingInput {
@@ -41,7 +41,7 @@ export interface ListOptions {
   /** Told what the operators look for; leave it out of a second listing of one job. */
   log?: Log;
   /** Filled while listing. */
-  tally?: ListTally;
+  tally?: ListingTally;
   signal?: AbortSignal | undefined;
 }
 
@@ -58,7 +58,7 @@ const PAGES_AHEAD = 2;
  * @throws InputError where a filter, a dataset or a collection's name turns out wrong; StoreError where reading fails.
  */
 export async function* listImages(options: ListOptions): AsyncGenerator<ImageRef> {
-  const { input, store, model, tally = createListTally(), signal } = options;
+  const { input, store, model, tally = createListingTally(), signal } = options;
   let images = chosenImages(options, tally);
   if (input.source_config?.append_only_new === true) {
     if (store === undefined || model === undefined) {
@@ -69,7 +69,7 @@ export async function* listImages(options: ListOptions): AsyncGenerator<ImageRef
   yield* images;
 }
 
-function chosenImages(options: ListOptions, tally: ListTally): Source<ImageRef> {
+function chosenImages(options: ListOptions, tally: ListingTally): Source<ImageRef> {
   const { input, database, log = SILENT_LOG, signal } = options;
   const { source_config: config, collection_name: primary } = input;
   if (config === undefined) return legacyImages(input.images ?? [], primary, tally);
@@ -92,7 +92,7 @@ interface Listing {
   config: SourceConfig;
   database: Database;
   collection: (type: 'product' | 'cutout') => string;
-  tally: ListTally;
+  tally: ListingTally;
   log: Log;
   signal: AbortSignal | undefined;
 }

@@ -2,7 +2,7 @@
 const NAMED_IDS = 20;
 
 /** What a listing left out, and why; complete once the listing has ended. Part of the output as it stands. */
-export interface ListTally {
+export interface ListingTally {
   /** Products that have none of the images that the job asks for. */
   products_without_images: number;
   /** Ids of `selected` or of the dataset that are no products: how many, and the first twenty of them. */
@@ -16,7 +16,7 @@ export interface ListTally {
   already_in_collection: number;
 }
 
-export function createListTally(): ListTally {
+export function createListingTally(): ListingTally {
   return {
     products_without_images: 0,
     unknown_products: 0,
@@ -28,7 +28,7 @@ export function createListTally(): ListTally {
 }
 
 /** Counts ids that are no products, and keeps the first of them. */
-export function addUnknown(tally: ListTally, ids: Iterable<string>): void {
+export function addUnknown(tally: ListingTally, ids: Iterable<string>): void {
   for (const id of ids) {
     tally.unknown_products += 1;
     if (tally.unknown_product_ids.length < NAMED_IDS) tally.unknown_product_ids.push(id);
