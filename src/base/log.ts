@@ -25,6 +25,10 @@ export interface LogOptions {
 
 /** Values longer than this are cut: a log line is for reading. */
 const MAX_VALUE_CHARS = 4_000;
+/** And so are longer lists. */
+const MAX_ITEMS = 100;
+/** Keys of the line itself: a field of that name would be taken for it. */
+const LINE_KEYS: ReadonlySet<string> = new Set(['level', 'time', 'message']);
 
 export function createLog(options: LogOptions = {}): Log {
   const write = options.write ?? ((line: string) => void process.stderr.write(line));
@@ -70,18 +74,31 @@ function cutText(text: string): string {
 }
 
 function cut(fields: unknown): Record<string, unknown> {
-  const out: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(fields as Record<string, unknown>)) {
-    out[key] = typeof value === 'string' ? cutText(value) : value;
-  }
-  return out;
+  return Object.fromEntries(
+    Object.entries(fields as Record<string, unknown>).map(([key, value]) => [
+      LINE_KEYS.has(key) ? `${key}_` : key,
+      cutValue(value),
+    ]),
+  );
+}
+
+function cutValue(value: unknown): unknown {
+  if (typeof value === 'string') return cutText(value);
+  if (value === null || typeof value !== 'object') return value;
+  if (!Array.isArray(value))
+    return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, cutValue(v)]));
+  const items: unknown[] = value.slice(0, MAX_ITEMS).map(cutValue);
+  return value.length > MAX_ITEMS ? [...items, `... (${String(value.length)} items)`] : items;
 }
 
 function readable(line: string): string {
   const { level, time, message, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const clock = new Date(Number(time)).toISOString().slice(11, 23);
-  const rest = Object.entries(fields).map(
-    ([k, v]) => ` ${k}=${typeof v === 'string' ? v : JSON.stringify(v)}`,
-  );
+  const rest = Object.entries(fields).map(([k, v]) => ` ${k}=${plain(v)}`);
   return `${clock} ${String(level).toUpperCase().padEnd(5)} ${String(message)}${rest.join('')}\n`;
+}
+
+/** A string as it is, where it cannot be taken for anything else: no blanks, quotes or control characters. */
+function plain(value: unknown): string {
+  return typeof value === 'string' && /^[^\s"\p{Cc}]+$/u.test(value) ? value : JSON.stringify(value);
 }

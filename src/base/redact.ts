@@ -1,48 +1,99 @@
+import { isNativeError } from 'node:util/types';
+
 const HIDDEN = '[redacted]';
 
-/** Keys whose values are secrets wherever they stand: in job inputs, headers and log fields. */
+/** Keys whose values are secrets wherever they stand: in job inputs, headers, settings and log fields. */
 const SECRET_KEY =
-  /^(authorization|apikey|api[_-]?key|.*_api_key|.*service_key|supabase_key|service_role_key|hf_token|token|password|secret|cookie)$/i;
+  /(?:^|_)(?:authorization|cookie|password|passwd|secret|token|jwt|api_?key|(?:service|supabase|private|access|secret|service_role)_key)$/;
 
 const SECRET_TEXT: readonly (readonly [RegExp, string])[] = [
   // Supabase's two kinds of key, RunPod's and the hub's.
-  [/\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?/g, HIDDEN],
-  [/\bsb_(?:secret|publishable)_[\w-]+/g, HIDDEN],
+  [/eyJ[\w-]{10,}(?:\.[\w-]*){0,2}/g, HIDDEN],
+  [/sb_(?:secret|publishable)_[\w-]+/g, HIDDEN],
   [/\brpa_\w{8,}/g, HIDDEN],
-  [/\bhf_\w{8,}/g, HIDDEN],
+  [/\bhf_[A-Za-z\d]{16,}/g, HIDDEN],
   [/\bBearer\s+[^\s"',;]+/gi, `Bearer ${HIDDEN}`],
-  // user:password@ in an address.
-  [/(\b[a-z][a-z\d+.-]*:\/\/)[^\s/@"']+@/gi, `$1${HIDDEN}@`],
-  // The query of a signed url is what opens it.
-  [
-    /(\bhttps?:\/\/[^\s"'<>?#]+)\?[^\s"'<>]*(?:token|signature|sig|x-amz-[\w-]+|x-goog-[\w-]+|expires|key)=[^\s"'<>]*/gi,
-    `$1?${HIDDEN}`,
-  ],
+  [/\bBasic\s+[A-Za-z\d+/]{12,}={0,2}/g, `Basic ${HIDDEN}`],
+  // A request's body or a connection string inside a message.
+  [/("[\w-]{0,40}(?:_key|apikey|token|secret|password|authorization)"\s*:\s*")[^"]+/gi, `$1${HIDDEN}`],
+  [/\b((?:api_?key|[a-z_]{0,30}_key|[a-z_]{0,30}token|secret|password|pwd)=)[^\s"'&;,]+/gi, `$1${HIDDEN}`],
 ];
 
+/** An address, whole: what is inside it is looked at apart, so that no text takes more than linear time. */
+const ADDRESS = /[a-z][a-z\d+.-]{0,30}:\/\/[^\s"'<>]+/gi;
+const USER_INFO = /:\/\/[^\s/?#]*@/g;
+/** The query of a signed url is what opens it. */
+const SIGNED_QUERY = /(?:token|signature|sig|x-amz-[\w-]{1,40}|x-goog-[\w-]{1,40}|expires|key)=/i;
+
 /** `data:` urls are pictures, not secrets, but nobody wants one in a log line. */
-const DATA_URL = /\bdata:([\w.+-]+\/[\w.+-]+)?[;,][^\s"'<>]{64,}/g;
+const DATA_URL = /\bdata:([\w.+-]{1,60}\/[\w.+-]{1,60})?[;,][^\s"'<>]{64,}/g;
+
+/** Does a key of this name hold a secret, in snake, kebab or camel case? */
+export function isSecretKey(key: string): boolean {
+  const snake = key.slice(-64).replace(/([a-z\d])([A-Z])/g, '$1_$2');
+  return SECRET_KEY.test(snake.toLowerCase().replace(/-/g, '_'));
+}
 
 /** The text without keys, tokens, passwords in addresses and the queries of signed urls. */
 export function redact(text: string): string {
   let out = text.replace(DATA_URL, (_, type: string | undefined) => `data:${type ?? ''},...`);
+  out = out.replace(ADDRESS, redactAddress);
   for (const [pattern, replacement] of SECRET_TEXT) out = out.replace(pattern, replacement);
   return out;
 }
 
-/** A copy with every secret key's value hidden and every string redacted; cycles and depth are cut. */
+function redactAddress(address: string): string {
+  const bare = address.replace(USER_INFO, `://${HIDDEN}@`);
+  const query = bare.search(/[?#]/);
+  if (query === -1 || !SIGNED_QUERY.test(bare.slice(query))) return bare;
+  return `${bare.slice(0, query)}?${HIDDEN}`;
+}
+
+/**
+ * A copy with every secret key's value hidden and every string redacted; cycles and depth are cut. Errors keep their
+ * name, code, message and cause; an error without a code is unexpected, and keeps its stack.
+ */
 export function redactValue(value: unknown, depth = 8): unknown {
   if (typeof value === 'string') return redact(value);
-  if (value === null || typeof value !== 'object')
-    return typeof value === 'bigint' ? value.toString() : value;
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'function' || typeof value === 'symbol') return `[${typeof value}]`;
+  if (value === null || typeof value !== 'object') return value;
   if (depth === 0) return '[...]';
-  if (value instanceof Date) return value.toISOString();
-  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (ArrayBuffer.isView(value)) return `[${String(value.byteLength)} bytes]`;
+  if (isNativeError(value) || value instanceof Error) return redactError(value, depth);
   if (Array.isArray(value)) return value.map((v) => redactValue(v, depth - 1));
-  const out: Record<string, unknown> = {};
-  for (const [key, v] of Object.entries(value)) {
-    out[key] =
-      SECRET_KEY.test(key) && v !== null && v !== undefined && v !== '' ? HIDDEN : redactValue(v, depth - 1);
+  if (value instanceof Map) return redactValue(Object.fromEntries(value), depth);
+  if (value instanceof Set) return redactValue([...(value as Set<unknown>)], depth);
+  if ('toJSON' in value && typeof value.toJSON === 'function') {
+    return redactValue((value.toJSON as () => unknown)(), depth - 1);
   }
-  return out;
+  return redactEntries(Object.entries(value), depth);
 }
+
+function redactEntries(
+  entries: readonly (readonly [string, unknown])[],
+  depth: number,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    entries.map(([key, v]) => {
+      const hide = isSecretKey(key) && v !== null && v !== undefined && v !== '';
+      return [key, hide ? HIDDEN : redactValue(v, depth - 1)];
+    }),
+  );
+}
+
+/** What a subclass adds (code, status, retryable) is enumerable; message, stack and cause of an error are not. */
+function redactError(error: Error, depth: number): Record<string, unknown> {
+  const own = Object.entries(error).filter(([key, v]) => v !== undefined && !ERROR_KEYS.has(key));
+  const coded = own.some(([key, v]) => key === 'code' && typeof v === 'string');
+  return {
+    name: error.name,
+    message: redact(error.message),
+    ...redactEntries(own, depth),
+    ...(coded || error.stack === undefined ? {} : { stack: redact(error.stack) }),
+    ...(error.cause === undefined ? {} : { cause: redactValue(error.cause, depth - 1) }),
+    ...(error instanceof AggregateError ? { errors: redactValue(error.errors, depth - 1) } : {}),
+  };
+}
+
+const ERROR_KEYS = new Set(['name', 'message', 'stack', 'cause', 'errors']);

@@ -1,0 +1,68 @@
+import type { InputIssue } from '../base/errors.ts';
+import type { EmbeddingInput, SourceConfig } from './input-schema.ts';
+
+type Fields = Omit<EmbeddingInput, 'unknownKeys'>;
+
+/** Faults between keys that are right by themselves; empty where there is none. */
+export function crossCheck(input: Fields): InputIssue[] {
+  const issues = pairIssues(input);
+  if (input.job_id === undefined) {
+    if (input.images === undefined) issues.push({ key: 'images', message: MISSING_IMAGES });
+    return issues;
+  }
+  if (input.source_config !== undefined)
+    return [...issues, ...sourceIssues(input.source_config, input.collection_name)];
+  if (input.images === undefined) return [...issues, { key: 'source_config', message: MISSING_SOURCE }];
+  const homeless = input.images.findIndex(
+    (image) => (image.collection ?? input.collection_name) === undefined,
+  );
+  if (homeless !== -1) {
+    issues.push({
+      key: `images[${String(homeless)}].collection`,
+      message: 'is missing; expected a collection here or in collection_name',
+    });
+  }
+  return issues;
+}
+
+const MISSING_IMAGES = 'is missing; expected a list of images, or job_id with source_config';
+const MISSING_SOURCE = 'is missing; a job with job_id needs source_config, or a list of images in images';
+
+const PAIRS = [
+  ['supabase_url', 'supabase_service_key'],
+  ['qdrant_url', 'qdrant_api_key'],
+] as const;
+
+function pairIssues(input: Fields): InputIssue[] {
+  return PAIRS.flatMap(([url, key]) => {
+    if ((input[url] === undefined) === (input[key] === undefined)) return [];
+    const [given, missing] = input[url] === undefined ? [key, url] : [url, key];
+    return [{ key: missing, message: `is missing; ${given} is given, and the two are only taken together` }];
+  });
+}
+
+function sourceIssues(source: SourceConfig, fallback: string | undefined): InputIssue[] {
+  const issues: InputIssue[] = [];
+  const needs = (key: string, what: string): void => {
+    issues.push({ key: `source_config.${key}`, message: `is missing; expected ${what}` });
+  };
+  if (source.type !== 'cutouts' && (source.product_collection ?? fallback) === undefined) {
+    needs('product_collection', 'a collection here or in collection_name');
+  }
+  if (source.type !== 'products' && (source.cutout_collection ?? fallback) === undefined) {
+    needs('cutout_collection', 'a collection here or in collection_name');
+  }
+  const { filters } = source;
+  // Which products is of no matter where only cutouts are asked for, and not by their products.
+  if (source.type === 'cutouts' && !filters.include_matched_cutouts) return issues;
+  if (filters.product_source === 'selected' && filters.product_ids.length === 0) {
+    needs('filters.product_ids', 'at least one uuid, as product_source is selected');
+  }
+  if (filters.product_source === 'dataset' && filters.product_dataset_id === undefined) {
+    needs('filters.product_dataset_id', 'a uuid, as product_source is dataset');
+  }
+  if (filters.product_source === 'filter' && filters.product_filter.length === 0) {
+    needs('filters.product_filter', 'at least one column, as product_source is filter (all products: all)');
+  }
+  return issues;
+}

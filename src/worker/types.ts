@@ -1,0 +1,20 @@
+import type { Log } from '../base/log.ts';
+
+/** What a worker took from its queue. */
+export interface Job<I = unknown> {
+  id: string;
+  input: I;
+}
+
+/** What a handler may use while it runs. */
+export interface JobContext {
+  /** Aborted when the job is to stop; its reason is a StoppedError. */
+  signal: AbortSignal;
+  /** Tells whoever submitted the job how far it is: any JSON value, the latest wins. Never throws, never waits. */
+  progress(value: unknown): void;
+  /** Every line carries the job's id. */
+  log: Log;
+}
+
+/** One kind of job. What it returns is the job's output; what it throws, or an output with `error`, is its failure. */
+export type Handler<I = unknown, O = unknown> = (job: Job<I>, context: JobContext) => Promise<O>;
