@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { zstdCompress, zstdDecompress } from 'node:zlib';
+
+/**
+ * A fresh database with all migrations takes some three seconds to make and a third of one to load. So the first one is
+ * kept, beside the packages that made it, named after `schema` (all SQL that went into it) and those packages' version. It is only ever a saving: whatever goes wrong
+ * with it, the database is made anew.
+ */
+export async function readSnapshot(schema: string): Promise<Blob | undefined> {
+  try {
+    const bytes = await promisify(zstdDecompress)(await readFile(snapshotFile(schema)));
+    return new Blob([bytes]);
+  } catch {
+    return undefined;
+  }
+}
+
+export async function writeSnapshot(schema: string, dump: () => Promise<Blob>): Promise<void> {
+  try {
+    const file = snapshotFile(schema);
+    const draft = `${file}.${String(process.pid)}.${String(performance.now())}`;
+    await mkdir(dirname(file), { recursive: true });
+    const bytes = new Uint8Array(await (await dump()).arrayBuffer());
+    await writeFile(draft, await promisify(zstdCompress)(bytes));
+    await rename(draft, file).catch(() => rm(draft, { force: true }));
+  } catch {
+    // A folder that cannot be written to: the next start takes as long as this one.
+  }
+}
+
+function snapshotFile(schema: string): string {
+  const packageFile = createRequire(import.meta.url).resolve('@supabase/lite');
+  const hash = createHash('sha256')
+    .update(schema)
+    .update(readFileSync(packageFile))
+    .digest('hex')
+    .slice(0, 16);
+  const modules = packageFile.slice(0, packageFile.lastIndexOf('node_modules') + 'node_modules'.length);
+  return join(modules, '.cache', 'gpu-handlers', `supabase-${hash}.tar.zst`);
+}
