@@ -52,7 +52,7 @@ export async function* onlyNew(images: Source<ImageRef>, options: AppendOptions)
     source,
     BATCHES_AHEAD,
     async (batch) => ({ batch, left: await lacking(batch) }),
-    { ordered: true, ...(options.signal && { signal: options.signal }) },
+    { ordered: true, signal: options.signal },
   );
   for await (const { batch, left } of compared) {
     options.tally.already_in_collection += batch.length - left.length;
@@ -114,7 +114,7 @@ async function productsWithOldPoints(
   for await (const page of store.scroll(collection, {
     filter,
     keys: ['product_id'],
-    ...(signal && { signal }),
+    signal,
   })) {
     for (const point of page) found.add(point.payload.product_id);
   }

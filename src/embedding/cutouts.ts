@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import type { Database, Filter } from '../supabase/database.ts';
 import { storageOf, type ImageRef } from './image-ref.ts';
+import type { SourceConfig } from './input.ts';
 import { pointIdOf } from './point-id.ts';
 
 const CUTOUT = z.object({
@@ -12,12 +13,10 @@ const CUTOUT = z.object({
 });
 export type Cutout = z.infer<typeof CUTOUT>;
 
-export interface CutoutFilters {
-  has_embedding?: boolean | undefined;
-  cutout_filter_has_upc?: boolean | undefined;
-  cutout_merchant_names?: readonly string[] | undefined;
-  cutout_merchant_ids?: readonly number[] | undefined;
-}
+export type CutoutFilters = Pick<
+  SourceConfig['filters'],
+  'has_embedding' | 'cutout_filter_has_upc' | 'cutout_merchant_names' | 'cutout_merchant_ids'
+>;
 
 export interface CutoutQuery {
   database: Database;
@@ -42,7 +41,7 @@ export async function* cutoutPages(query: CutoutQuery): AsyncGenerator<Cutout[]>
         columns: 'id,image_url,predicted_upc,matched_product_id',
         schema: CUTOUT,
         filters: [...embedded, ...upcFilters(filters), ...merchants, ...matched],
-        ...(signal && { signal }),
+        signal,
       });
     }
   }
@@ -61,12 +60,12 @@ function embeddingFilters(hasEmbedding: boolean | undefined): Filter[][] {
 
 /** Comparing with '' leaves null out too: null differs from nothing. */
 function upcFilters(filters: CutoutFilters): Filter[] {
-  return filters.cutout_filter_has_upc === true ? [{ column: 'predicted_upc', op: 'neq', value: '' }] : [];
+  return filters.cutout_filter_has_upc ? [{ column: 'predicted_upc', op: 'neq', value: '' }] : [];
 }
 
 /** One list of filters a reading, of so many merchants. Names win where both are given; an empty list gives nothing. */
 function merchantFilters(filters: CutoutFilters, most: number): Filter[][] {
-  const { cutout_merchant_names: names = [], cutout_merchant_ids: ids = [] } = filters;
+  const { cutout_merchant_names: names, cutout_merchant_ids: ids } = filters;
   const column = names.length > 0 ? 'merchant' : 'merchant_id';
   const value = [...new Set<string | number>(names.length > 0 ? names : ids)];
   const readings: Filter[][] = [];

@@ -1,10 +1,6 @@
-export interface FrameSelection {
-  frame_selection: 'first' | 'key_frames' | 'interval' | 'all';
-  /** At most this many; not applied to `all`. */
-  max_frames: number;
-  /** The step of `interval`. */
-  frame_interval: number;
-}
+import type { SourceConfig } from './input.ts';
+
+export type FrameSelection = Pick<SourceConfig, 'frame_selection' | 'max_frames' | 'frame_interval'>;
 
 /**
  * Which of `n` frames a job takes, as ascending positions from 0. `first`: 0. `key_frames`: all where they are at most

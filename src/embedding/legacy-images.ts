@@ -1,15 +1,8 @@
 import { InputError } from '../base/errors.ts';
 import { storageOf, type ImageRef } from './image-ref.ts';
+import type { LegacyImage } from './input.ts';
 import { pointIdOf, pointIdOfUrl } from './point-id.ts';
 import type { ListingTally } from './listing-tally.ts';
-
-export interface LegacyImage {
-  id: string;
-  url: string;
-  type?: 'product' | 'cutout' | undefined;
-  collection?: string | undefined;
-  metadata?: Record<string, unknown> | undefined;
-}
 
 /** What one point of one collection stands for: the urls that came under its id, in order of appearance. */
 type UrlsByPoint = Map<string, Set<string>>;
@@ -39,7 +32,7 @@ export function* legacyImages(
     }
     given.add(key);
     if (shared) tally.images_sharing_an_id += 1;
-    const { id, url, type = 'product' } = image;
+    const { id, url, type } = image;
     yield {
       id,
       pointId,

@@ -3,10 +3,11 @@ import { z } from 'zod';
 import type { Database } from '../supabase/database.ts';
 import { selectFrames, selectFrom, type FrameSelection } from './frames.ts';
 import { storageOf, type ImageRef } from './image-ref.ts';
+import type { SourceConfig } from './input.ts';
 import { pointIdOf } from './point-id.ts';
 import type { Product } from './products.ts';
 
-export type ImageType = 'synthetic' | 'real' | 'augmented';
+type ImageType = SourceConfig['filters']['image_types'][number];
 
 const ROW = z.object({
   id: z.string(),
@@ -42,7 +43,7 @@ export async function readImageRows(query: ImageRowsQuery): Promise<ImageRows> {
       { column: 'product_id', op: 'in', value: products.map((product) => product.id) },
       { column: 'image_type', op: 'in', value: stored },
     ],
-    ...(signal && { signal }),
+    signal,
   });
   for await (const page of pages) {
     for (const row of page) {

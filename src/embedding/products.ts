@@ -4,6 +4,7 @@ import { InputError, StoreError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { prefetch } from '../flow/streams.ts';
 import type { Database, Filter } from '../supabase/database.ts';
+import type { SourceConfig } from './input.ts';
 import { addUnknown, type ListingTally } from './listing-tally.ts';
 
 const PRODUCT = z.object({
@@ -21,12 +22,10 @@ const COLUMNS = 'id,barcode,brand_name,product_name,frames_path,frame_count';
 const CUTOUTS = 'cutout_images!matched_product_id';
 const WITH_FRAMES: Filter = { column: 'frame_count', op: 'gt', value: 0 };
 
-export interface ProductFilters {
-  product_source: 'all' | 'matched' | 'new' | 'selected' | 'dataset' | 'filter';
-  product_ids?: readonly string[] | undefined;
-  product_dataset_id?: string | undefined;
-  product_filter?: readonly Filter[] | undefined;
-}
+export type ProductFilters = Pick<
+  SourceConfig['filters'],
+  'product_source' | 'product_ids' | 'product_dataset_id' | 'product_filter'
+>;
 
 export interface ProductQuery {
   database: Database;
@@ -58,11 +57,11 @@ export function productPages(query: ProductQuery): AsyncGenerator<Product[]> {
         `${COLUMNS},${CUTOUTS}()`,
       );
     case 'selected':
-      return selectedPages(query, filters.product_ids ?? []);
+      return selectedPages(query, filters.product_ids);
     case 'dataset':
       return datasetPages(query, filters.product_dataset_id);
     case 'filter':
-      return filteredPages(query, filters.product_filter ?? []);
+      return filteredPages(query, filters.product_filter);
   }
 }
 
@@ -74,7 +73,7 @@ function read(query: ProductQuery, filters: readonly Filter[], columns = COLUMNS
     schema: PRODUCT,
     filters,
     pageSize,
-    ...(signal && { signal }),
+    signal,
   });
 }
 
@@ -96,7 +95,7 @@ async function* datasetPages(query: ProductQuery, datasetId: string | undefined)
     columns: 'id',
     schema: z.object({ id: z.string() }),
     filters: [{ column: 'id', op: 'eq', value: datasetId }],
-    ...(signal && { signal }),
+    signal,
   });
   if (dataset === undefined) throw new InputError([{ key, message: `there is no dataset ${datasetId}` }]);
 
@@ -107,7 +106,7 @@ async function* datasetPages(query: ProductQuery, datasetId: string | undefined)
     schema: z.object({ product_id: z.string() }),
     filters: [{ column: 'dataset_id', op: 'eq', value: datasetId }],
     pageSize,
-    ...(signal && { signal }),
+    signal,
   });
   let found = 0;
   for await (const rows of prefetch(idPages, 1, signal)) {

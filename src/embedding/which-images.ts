@@ -4,35 +4,16 @@ import { mapConcurrent, prefetch, type Source } from '../flow/streams.ts';
 import type { Database } from '../supabase/database.ts';
 import type { VectorStore } from '../qdrant/store.ts';
 import { onlyNew } from './append.ts';
-import { cutoutPages, cutoutRef, type CutoutFilters } from './cutouts.ts';
-import type { FrameSelection } from './frames.ts';
+import { cutoutPages, cutoutRef } from './cutouts.ts';
 import type { ImageRef } from './image-ref.ts';
-import { legacyImages, type LegacyImage } from './legacy-images.ts';
-import { imagesOfProduct, readImageRows, type ImageRows, type ImageType } from './product-images.ts';
-import { productPages, type Product, type ProductFilters } from './products.ts';
+import { targetCollection, type EmbeddingInput, type SourceConfig } from './input.ts';
+import { legacyImages } from './legacy-images.ts';
+import { imagesOfProduct, readImageRows, type ImageRows } from './product-images.ts';
+import { productPages, type Product } from './products.ts';
 import { createListingTally, type ListingTally } from './listing-tally.ts';
 
-/** What of a job's input says which images it means. */
-export interface ListingInput {
-  collection_name?: string | undefined;
-  images?: readonly LegacyImage[] | undefined;
-  source_config?: SourceConfig | undefined;
-}
-
-export interface SourceConfig extends FrameSelection {
-  type: 'both' | 'products' | 'cutouts';
-  filters: ProductFilters &
-    CutoutFilters & {
-      image_types: readonly ImageType[];
-      include_matched_cutouts?: boolean | undefined;
-    };
-  append_only_new?: boolean | undefined;
-  product_collection?: string | undefined;
-  cutout_collection?: string | undefined;
-}
-
 export interface ListOptions {
-  input: ListingInput;
+  input: EmbeddingInput;
   /** Needed where the input has a `source_config`. */
   database?: Database | undefined;
   /** Needed for `append_only_new`, with the model's fingerprint. */
@@ -60,7 +41,7 @@ const PAGES_AHEAD = 2;
 export async function* listImages(options: ListOptions): AsyncGenerator<ImageRef> {
   const { input, store, model, tally = createListingTally(), signal } = options;
   let images = chosenImages(options, tally);
-  if (input.source_config?.append_only_new === true) {
+  if (input.source_config?.append_only_new) {
     if (store === undefined || model === undefined) {
       throw new HandlerError('internal', 'append_only_new needs the vector store and the model');
     }
@@ -71,27 +52,20 @@ export async function* listImages(options: ListOptions): AsyncGenerator<ImageRef
 
 function chosenImages(options: ListOptions, tally: ListingTally): Source<ImageRef> {
   const { input, database, log = SILENT_LOG, signal } = options;
-  const { source_config: config, collection_name: primary } = input;
-  if (config === undefined) return legacyImages(input.images ?? [], primary, tally);
+  const { source_config: config } = input;
+  if (config === undefined) return legacyImages(input.images ?? [], input.collection_name, tally);
   if (database === undefined) {
     throw new InputError([
       { key: 'supabase_url', message: 'expected an address: source_config reads a database' },
     ]);
   }
-  const collection = (type: 'product' | 'cutout'): string => {
-    const key = `${type}_collection` as const;
-    const name = config[key] ?? primary;
-    if (name !== undefined) return name;
-    const message = 'expected the name of a collection, here or as collection_name';
-    throw new InputError([{ key: `source_config.${key}`, message }]);
-  };
-  return fromDatabase({ config, database, collection, tally, log, signal });
+  return fromDatabase({ input, config, database, tally, log, signal });
 }
 
 interface Listing {
+  input: EmbeddingInput;
   config: SourceConfig;
   database: Database;
-  collection: (type: 'product' | 'cutout') => string;
   tally: ListingTally;
   log: Log;
   signal: AbortSignal | undefined;
@@ -99,19 +73,19 @@ interface Listing {
 
 async function* fromDatabase(listing: Listing): AsyncGenerator<ImageRef> {
   const { config } = listing;
-  const asMatches = config.type !== 'products' && config.filters.include_matched_cutouts === true;
+  const asMatches = config.type !== 'products' && config.filters.include_matched_cutouts;
   if (config.type !== 'cutouts' || asMatches) yield* ofProducts(listing, asMatches);
   if (config.type !== 'products' && !asMatches) yield* ofCutouts(listing);
 }
 
 interface ProductPage {
-  products: readonly Product[];
+  products: Product[];
   rows: ImageRows;
 }
 
 async function* ofProducts(listing: Listing, withMatches: boolean): AsyncGenerator<ImageRef> {
-  const { config, database, tally, log, signal } = listing;
-  const types = config.type === 'cutouts' ? [] : [...new Set(config.filters.image_types)];
+  const { input, config, database, tally, log, signal } = listing;
+  const types = config.type === 'cutouts' ? [] : config.filters.image_types;
   const readsMore = withMatches || types.some((type) => type !== 'synthetic');
   const pageSize = readsMore ? PRODUCTS_A_PAGE_WITH_MORE : PRODUCTS_A_PAGE;
   const pages = mapConcurrent(
@@ -121,41 +95,42 @@ async function* ofProducts(listing: Listing, withMatches: boolean): AsyncGenerat
       products,
       rows: await readImageRows({ database, products, types, signal }),
     }),
-    { ordered: true, ...(signal && { signal }) },
+    { ordered: true, signal },
   );
   for await (const { products, rows } of pages) {
-    const taken: string[] = [];
-    for (const product of products) {
-      const images =
-        types.length === 0
-          ? []
-          : imagesOfProduct({
-              product,
-              rows: rows.get(product.id) ?? [],
-              types,
-              selection: config,
-              collection: listing.collection('product'),
-            });
-      if (types.length > 0 && images.length === 0) {
-        tally.products_without_images += 1;
-        continue;
+    let chosen = products;
+    if (config.type !== 'cutouts') {
+      const collection = targetCollection(input, 'product');
+      chosen = [];
+      for (const product of products) {
+        const images = imagesOfProduct({
+          product,
+          rows: rows.get(product.id) ?? [],
+          types,
+          selection: config,
+          collection,
+        });
+        if (images.length > 0) chosen.push(product);
+        else tally.products_without_images += 1;
+        yield* images;
       }
-      taken.push(product.id);
-      yield* images;
     }
-    if (withMatches) yield* ofCutouts(listing, taken);
+    if (withMatches) yield* ofCutouts(listing, idsOf(chosen));
   }
 }
 
+function idsOf(products: readonly Product[]): string[] {
+  return products.map((product) => product.id);
+}
+
 async function* ofCutouts(listing: Listing, productIds?: readonly string[]): AsyncGenerator<ImageRef> {
-  const { config, database, signal } = listing;
+  const { input, config, database, signal } = listing;
+  const collection = targetCollection(input, 'cutout');
+  const asMatch = productIds !== undefined;
   const pages = cutoutPages({ database, filters: config.filters, ...(productIds && { productIds }), signal });
   for await (const cutouts of prefetch(pages, 1, signal)) {
     for (const cutout of cutouts) {
-      yield cutoutRef(cutout, {
-        collection: listing.collection('cutout'),
-        asMatch: productIds !== undefined,
-      });
+      yield cutoutRef(cutout, { collection, asMatch });
     }
   }
 }

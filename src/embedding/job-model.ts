@@ -1,0 +1,46 @@
+import { HandlerError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { ModelLease } from '../model/cache.ts';
+import { fetchCheckpoint } from './checkpoint.ts';
+import type { EmbeddingInput } from './input.ts';
+import type { SignPaths } from './sign.ts';
+import type { EmbeddingTools } from './tools.ts';
+
+export interface JobModelOptions {
+  input: EmbeddingInput;
+  tools: EmbeddingTools;
+  sign: SignPaths;
+  log: Log;
+  signal: AbortSignal;
+}
+
+/**
+ * The model that a job names, with its session, kept for the jobs after it. Its vectors' length is known and checked
+ * here, before any image is read.
+ * @throws HandlerError `wrong_embedding_dim`; ModelError where there is no such model, or no GPU that was promised.
+ */
+export async function leaseModel({ input, tools, sign, log, signal }: JobModelOptions): Promise<ModelLease> {
+  const { settings, models, http } = tools;
+  const checkpointPath =
+    input.checkpoint_url === undefined
+      ? undefined
+      : await fetchCheckpoint(input.checkpoint_url, { http, sign, signal });
+  const lease = await models.lease({
+    modelType: input.model_type,
+    checkpointPath,
+    modelDir: settings.MODEL_DIR,
+    providers: settings.ONNX_PROVIDERS,
+    requireGpu: settings.REQUIRE_GPU ?? false,
+    batchSize: input.batch_size ?? settings.BATCH_SIZE,
+    threads: settings.INFERENCE_THREADS,
+    log,
+  });
+  const { name, dim, provider, batchSize } = lease.model;
+  log.info('model ready', { model: lease.model.fingerprint, provider, batchSize });
+  if (input.embedding_dim === undefined || input.embedding_dim === dim) return lease;
+  await lease[Symbol.asyncDispose]();
+  throw new HandlerError(
+    'wrong_embedding_dim',
+    `embedding_dim is ${input.embedding_dim}, but ${name} gives vectors of ${dim}`,
+  );
+}

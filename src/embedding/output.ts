@@ -1,0 +1,59 @@
+import type { HandlerError } from '../base/errors.ts';
+import type { ListTally } from './image-ref.ts';
+import type { CollectionTally, Failure, Tally } from './tally.ts';
+
+/** What a job gives back. `error` is there when, and only when, the platform shall call the job FAILED. */
+export interface EmbeddingOutput {
+  status: 'success' | 'cancelled' | 'error';
+  /** Images whose point the store acknowledged. */
+  processed_count: number;
+  failed_count: number;
+  total_images: number;
+  embedding_dim: number | undefined;
+  /** The fingerprint that stands in every payload as `model`. */
+  model: string | undefined;
+  collections: Record<string, CollectionTally>;
+  /** The first hundred; all of them are in `embedding_job_failures`, where the database has it. */
+  failed_images: readonly Failure[];
+  failed_by_code: Readonly<Record<string, number>>;
+  /** What the listing left out, and why. */
+  skipped: ListTally;
+  cutouts_marked: number;
+  warnings: readonly string[];
+  seconds: number;
+  error?: string;
+  error_code?: string;
+}
+
+export interface OutputParts {
+  tally: Tally;
+  model: { dim: number; fingerprint: string } | undefined;
+  skipped: ListTally;
+  cutoutsMarked: number;
+  warnings: readonly string[];
+  seconds: number;
+}
+
+export function outputOf(
+  status: EmbeddingOutput['status'],
+  parts: OutputParts,
+  error?: HandlerError,
+): EmbeddingOutput {
+  const { tally, model } = parts;
+  return {
+    status,
+    processed_count: tally.processed,
+    failed_count: tally.failed,
+    total_images: tally.total,
+    embedding_dim: model?.dim,
+    model: model?.fingerprint,
+    collections: Object.fromEntries(tally.collections),
+    failed_images: tally.failures,
+    failed_by_code: tally.failedByCode,
+    skipped: parts.skipped,
+    cutouts_marked: parts.cutoutsMarked,
+    warnings: parts.warnings,
+    seconds: parts.seconds,
+    ...(error === undefined || status !== 'error' ? {} : { error: error.message, error_code: error.code }),
+  };
+}

@@ -1,0 +1,61 @@
+import { SILENT_LOG, type Log } from '../base/log.ts';
+import type { VectorStore } from '../qdrant/store.ts';
+import type { Database } from '../supabase/database.ts';
+import { prepareCollection } from './collections.ts';
+import type { ImageRef } from './image-ref.ts';
+import type { EmbeddingInput } from './input.ts';
+import { createListingTally, type ListingTally } from './listing-tally.ts';
+import { listImages } from './which-images.ts';
+
+export interface PlanOptions {
+  input: EmbeddingInput;
+  database: Database;
+  store: VectorStore;
+  model: { name: string; dim: number; fingerprint: string };
+  skipped: ListingTally;
+  warn: (message: string) => void;
+  log: Log;
+  signal: AbortSignal;
+}
+
+export interface Plan {
+  /** Images by collection, as a pass over the rows counted them just now. */
+  counts: ReadonlyMap<string, number>;
+  images: AsyncGenerator<ImageRef>;
+}
+
+/**
+ * What can be refused before the first image is read, now that the model is known: collections of another size,
+ * distance or model, and filters that the database does not take. Collections that are missing are made.
+ */
+export async function planExtraction(options: PlanOptions): Promise<Plan> {
+  const { input, database, store, model, signal } = options;
+  const targets = collectionsOf(input);
+  for (const collection of targets) {
+    await prepareCollection(collection, {
+      store,
+      model,
+      allowMixedModels: input.allow_mixed_models,
+      warn: options.warn,
+      signal,
+    });
+  }
+  const listing = { input, database, store, model: model.fingerprint, signal };
+  const counts = new Map(targets.map((name) => [name, 0]));
+  const counted = listImages({ ...listing, log: options.log, tally: options.skipped });
+  for await (const { collection } of counted) counts.set(collection, (counts.get(collection) ?? 0) + 1);
+  return { counts, images: listImages({ ...listing, log: SILENT_LOG, tally: createListingTally() }) };
+}
+
+/** The collections that a job may write to, in the order in which it does. */
+export function collectionsOf(input: EmbeddingInput): string[] {
+  const source = input.source_config;
+  const named =
+    source === undefined
+      ? (input.images ?? []).map((image) => image.collection ?? input.collection_name)
+      : [
+          ...(source.type === 'cutouts' ? [] : [source.product_collection ?? input.collection_name]),
+          ...(source.type === 'products' ? [] : [source.cutout_collection ?? input.collection_name]),
+        ];
+  return [...new Set(named.filter((name) => name !== undefined))];
+}

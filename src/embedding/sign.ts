@@ -1,0 +1,48 @@
+import { type HandlerError, ImageError } from '../base/errors.ts';
+import type { Database } from '../supabase/database.ts';
+import type { ImageRef } from './image-ref.ts';
+
+/** Long enough for the queue between signing and fetching, short enough to be of no use in a log. */
+const SIGNED_SECONDS = 3_600;
+
+export type SignPaths = (
+  storages: readonly { bucket: string; path: string }[],
+  signal: AbortSignal,
+) => Promise<(string | HandlerError)[]>;
+
+/** Addresses of stored files, in the order asked: one request a bucket. */
+export function createSigner(database: Database | undefined): SignPaths {
+  return async (storages, signal) => {
+    if (database === undefined) return storages.map(noDatabase);
+    const places = storages.map((storage, i) => ({ ...storage, i }));
+    const signed: (string | HandlerError)[] = [];
+    await Promise.all(
+      [...Map.groupBy(places, ({ bucket }) => bucket)].map(async ([bucket, group]) => {
+        const paths = group.map(({ path }) => path);
+        const urls = await database.signUrls({ bucket, paths, expiresInSeconds: SIGNED_SECONDS, signal });
+        for (const [k, { i, path }] of group.entries()) {
+          signed[i] = urls[k] ?? new ImageError('storage_not_found', `no address for ${bucket}/${path}`);
+        }
+      }),
+    );
+    return signed;
+  };
+}
+
+/** The same for images that lie in storage. */
+export function signImages(
+  sign: SignPaths,
+): (refs: readonly ImageRef[], signal: AbortSignal) => ReturnType<SignPaths> {
+  return (refs, signal) =>
+    sign(
+      refs.flatMap(({ storage }) => (storage === null ? [] : [storage])),
+      signal,
+    );
+}
+
+function noDatabase({ bucket, path }: { bucket: string; path: string }): ImageError {
+  return new ImageError(
+    'storage_not_found',
+    `${bucket}/${path} lies in Supabase storage, and no Supabase is configured: give supabase_url and supabase_service_key`,
+  );
+}

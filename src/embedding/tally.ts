@@ -1,0 +1,92 @@
+import type { FailedImage } from './extract.ts';
+import type { ImageRef } from './image-ref.ts';
+
+/** One failed image as the output and the optional table tell it. */
+export interface Failure {
+  id: string;
+  collection: string;
+  /** As stored; never a signed address. */
+  url: string;
+  /** Stable: docs/failure-codes.md. */
+  code: string;
+  message: string;
+  /** Could the same image succeed if the job ran again? */
+  retryable: boolean;
+}
+
+export interface CollectionTally {
+  /** Images the counting pass found for it. */
+  total: number;
+  points_written: number;
+  product: number;
+  cutout: number;
+  failed: number;
+}
+
+/** What has happened to a job's images so far. Bounded: the first failures in full, the rest as counts. */
+export interface Tally {
+  readonly collections: ReadonlyMap<string, CollectionTally>;
+  readonly failures: readonly Failure[];
+  readonly failedByCode: Readonly<Record<string, number>>;
+  readonly processed: number;
+  readonly failed: number;
+  readonly total: number;
+  expect(collection: string, images: number): void;
+  written(collection: string, refs: readonly ImageRef[]): void;
+  failedWith(failed: FailedImage): Failure;
+}
+
+const FAILURES_KEPT = 100;
+const MESSAGE_CHARS = 500;
+const URL_CHARS = 500;
+
+export function createTally(): Tally {
+  const collections = new Map<string, CollectionTally>();
+  const failures: Failure[] = [];
+  const failedByCode: Record<string, number> = {};
+  const of = (name: string): CollectionTally => {
+    const tally = collections.get(name) ?? { total: 0, points_written: 0, product: 0, cutout: 0, failed: 0 };
+    collections.set(name, tally);
+    return tally;
+  };
+  const sum = (key: 'total' | 'points_written' | 'failed'): number =>
+    collections.values().reduce((n, tally) => n + tally[key], 0);
+
+  return {
+    collections,
+    failures,
+    failedByCode,
+    get processed() {
+      return sum('points_written');
+    },
+    get failed() {
+      return sum('failed');
+    },
+    get total() {
+      // Rows may have been added since they were counted.
+      return Math.max(sum('total'), sum('points_written') + sum('failed'));
+    },
+    expect(collection, images) {
+      of(collection).total += images;
+    },
+    written(collection, refs) {
+      const tally = of(collection);
+      tally.points_written += refs.length;
+      for (const { type } of refs) tally[type] += 1;
+    },
+    failedWith({ ref, error }) {
+      of(ref.collection).failed += 1;
+      failedByCode[error.code] = (failedByCode[error.code] ?? 0) + 1;
+      const failure: Failure = {
+        id: ref.id,
+        collection: ref.collection,
+        url: ref.url.slice(0, URL_CHARS),
+        code: error.code,
+        message: error.message.slice(0, MESSAGE_CHARS),
+        retryable: error.retryable,
+      };
+      if (failures.length < FAILURES_KEPT) failures.push(failure);
+      return failure;
+    },
+  };
+}
