@@ -1,0 +1,29 @@
+/** The library: handlers to run in a harness of one's own, and what is needed to talk to them. */
+export {
+  handler as embedding,
+  createEmbeddingHandler,
+  type EmbeddingHandler,
+} from '../handlers/embedding.ts';
+export { EMBEDDING_INPUT_JSON_SCHEMA, parseEmbeddingInput, type EmbeddingInput } from './embedding/input.ts';
+export type { EmbeddingOutput } from './embedding/output.ts';
+export type { StatelessEmbedding, StatelessOutput } from './embedding/stateless.ts';
+export type { CollectionTally, Failure } from './embedding/tally.ts';
+export { createEmbeddingTools, type EmbeddingTools } from './embedding/tools.ts';
+export { readSettings, type Settings } from './base/settings.ts';
+export { createLog, SILENT_LOG, type Log, type LogOptions } from './base/log.ts';
+export {
+  HandlerError,
+  HttpError,
+  ImageError,
+  InputError,
+  ModelError,
+  SettingsError,
+  StoppedError,
+  StoreError,
+  type InputIssue,
+  type StopCode,
+} from './base/errors.ts';
+export { FAILURE_CODES, type FailureCode } from './image/codes.ts';
+export { invoke, type InvokeOptions } from './worker/invoke.ts';
+export { runAsProgram, type ProgramOptions } from './worker/program.ts';
+export type { Handler, Job, JobContext } from './worker/types.ts';
