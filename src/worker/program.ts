@@ -65,8 +65,15 @@ export async function runAsProgram<O>(
   }
 }
 
-/** Is the module of this `import.meta.url` what Node was started with? */
-export function isProgram(moduleUrl: string): boolean {
+/**
+ * Runs the handler as a program where the module of this `import.meta.url` is what Node was started with, and does
+ * nothing where it was imported. The exit code is set, not forced: the process ends when all is written and closed.
+ */
+export async function runIfMain<O>(moduleUrl: string, handler: Handler<unknown, O>): Promise<void> {
+  if (isMain(moduleUrl)) process.exitCode = await runAsProgram(handler);
+}
+
+function isMain(moduleUrl: string): boolean {
   const started = process.argv[1];
   if (started === undefined) return false;
   try {
