@@ -1,37 +1,211 @@
+import { Agent } from 'undici';
+
+import { HttpError } from '../base/errors.ts';
+import { retry } from '../flow/retry.ts';
+import { discardBody, readBody } from './body.ts';
+import { createDeadline } from './deadline.ts';
+import { shownUrl, statusError, translateError } from './errors.ts';
+import { createGuard, type ResolveName } from './guard.ts';
+import { createHostSlots } from './host-slots.ts';
+import { parseRetryAfter } from './retry-after.ts';
+
 export interface HttpResponse {
+  /** 200 to 299: anything else is an error. */
   status: number;
   /** Lower-case names; a header that came several times is joined by commas. */
   headers: Record<string, string>;
   body: Uint8Array;
-  /** Where the body came from in the end, after redirects. */
+  /** Where the body came from in the end, after redirects. As it is: it may be a signed address. */
   url: string;
 }
 
 export interface GetOptions {
+  /** Limit of the body in bytes, as sent and as decompressed. */
   maxBytes: number;
   signal?: AbortSignal | undefined;
+  /** Sent to the first host only: a redirect to another one takes none along but `accept` and `range`. */
   headers?: Record<string, string>;
 }
 
+/** The one way out. */
 export interface Http {
+  /**
+   * Gets the whole body; follows up to 5 redirects, each checked as the first address is; tries again what may pass.
+   * @throws HttpError `http_<status>`, `timeout`, `network`, `too_large`, `blocked_address`, `invalid_url`,
+   * `too_many_redirects`, `unsupported_encoding`; or the signal's reason.
+   */
   get(url: string, options: GetOptions): Promise<HttpResponse>;
+  /** Ends what is under way and closes all connections. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 export interface HttpOptions {
+  /** Loopback and private addresses may be spoken to; cloud metadata addresses never. Default: no. */
   allowPrivateHosts?: boolean;
   connectionsPerHost?: number;
+  /** Requests under way at once, over all hosts. */
   concurrency?: number;
   connectTimeoutMs?: number;
+  /** From the request to the answer's headers. */
   headersTimeoutMs?: number;
+  /** Between two pieces of the body. */
   bodyTimeoutMs?: number;
-  /** For one request with all its redirects and tries. */
+  /** For one `get` with all its redirects and tries. */
   deadlineMs?: number;
+  /** Tries in all, the first included. */
   attempts?: number;
   userAgent?: string;
+  resolveName?: ResolveName;
 }
 
-export function createHttp(_options: HttpOptions = {}): Http {
-  throw new Error('not yet');
+const CONCURRENCY = 64;
+const CONNECTIONS_PER_HOST = 32;
+const CONNECT_TIMEOUT_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 30_000;
+const BODY_TIMEOUT_MS = 30_000;
+const DEADLINE_MS = 120_000;
+const ATTEMPTS = 3;
+const MAX_REDIRECTS = 5;
+/** Longer than undici's 4 s, so that a pause between two batches keeps the connections. */
+const KEEP_ALIVE_MS = 15_000;
+const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
+const HEADERS_FOR_STRANGERS = new Set(['accept', 'range']);
+
+export function createHttp(options: HttpOptions = {}): Http {
+  const { deadlineMs = DEADLINE_MS, attempts = ATTEMPTS, userAgent = 'gpu-handlers' } = options;
+  const { connectionsPerHost = CONNECTIONS_PER_HOST, concurrency = CONCURRENCY } = options;
+  const { allowPrivateHosts = false, resolveName } = options;
+  const guard = createGuard({ allowPrivateHosts, resolveName });
+  const slots = createHostSlots(concurrency, connectionsPerHost);
+  const agent = new Agent({
+    connections: connectionsPerHost,
+    pipelining: 1,
+    allowH2: false,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+    bodyTimeout: options.bodyTimeoutMs ?? BODY_TIMEOUT_MS,
+    connect: { timeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, lookup: guard.lookup },
+  });
+
+  /** One request: a response, or the address to go on to. */
+  const visit = async (
+    url: URL,
+    headers: Record<string, string>,
+    get: Required<Pick<GetOptions, 'maxBytes'>> & { signal: AbortSignal },
+  ): Promise<HttpResponse | URL> => {
+    guard.checkHost(url.hostname);
+    const release = await slots.acquire(url.host, get.signal);
+    try {
+      const answer = await agent.request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method: 'GET',
+        headers: { ...headers, ...credentials(url) },
+        signal: get.signal,
+      });
+      const received = plainHeaders(answer.headers);
+      const { location } = received;
+      if (REDIRECT_STATUS.has(answer.statusCode) && location !== undefined) {
+        await discardBody(answer.body);
+        return parseUrl(location, url);
+      }
+      if (answer.statusCode < 200 || answer.statusCode > 299) {
+        await discardBody(answer.body);
+        throw statusError(url, answer.statusCode, parseRetryAfter(received['retry-after']));
+      }
+      const body = await readBody(answer.body, received, url, get.maxBytes);
+      return { status: answer.statusCode, headers: received, body, url: url.href };
+    } catch (error) {
+      get.signal.throwIfAborted();
+      throw translateError(error, url);
+    } finally {
+      release();
+    }
+  };
+
+  const follow = async (
+    first: URL,
+    own: Record<string, string>,
+    get: { maxBytes: number; signal: AbortSignal },
+  ): Promise<HttpResponse> => {
+    let url = first;
+    for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
+      const next = await visit(url, url.origin === first.origin ? own : headersForStrangers(own), get);
+      if (!(next instanceof URL)) return next;
+      url = next;
+    }
+    throw new HttpError(
+      'too_many_redirects',
+      `GET ${shownUrl(first)} was redirected more than ${String(MAX_REDIRECTS)} times`,
+    );
+  };
+
+  return {
+    async get(address, { maxBytes, signal, headers = {} }) {
+      signal?.throwIfAborted();
+      const url = parseUrl(address);
+      const own = {
+        accept: '*/*',
+        ...lowerCased(headers),
+        'accept-encoding': 'identity',
+        'user-agent': userAgent,
+      };
+      const deadline = createDeadline(signal, deadlineMs, () => {
+        const message = `GET ${shownUrl(url)} took longer than ${String(deadlineMs)} ms in all`;
+        return new HttpError('timeout', message, { retryable: true });
+      });
+      try {
+        const get = { maxBytes, signal: deadline.signal };
+        return await retry(() => follow(url, own, get), { attempts, signal: deadline.signal, deadlineMs });
+      } finally {
+        deadline.clear();
+      }
+    },
+    close: () => agent.destroy(),
+    [Symbol.asyncDispose]: () => agent.destroy(),
+  };
+}
+
+function parseUrl(address: string, base?: URL): URL {
+  const url = URL.parse(address, base?.href);
+  if (url === null) throw new HttpError('invalid_url', 'the address is not a url');
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new HttpError(
+      'invalid_url',
+      `an address must begin with http: or https:, not ${url.protocol.slice(0, 20)}`,
+    );
+  }
+  return url;
+}
+
+function credentials(url: URL): Record<string, string> {
+  if (url.username === '' && url.password === '') return {};
+  const pair = `${percentDecoded(url.username)}:${percentDecoded(url.password)}`;
+  return { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function headersForStrangers(headers: Record<string, string>): Record<string, string> {
+  const kept = new Set([...HEADERS_FOR_STRANGERS, 'accept-encoding', 'user-agent']);
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => kept.has(name)));
+}
+
+function lowerCased(headers: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+function plainHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) out[name] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return out;
 }

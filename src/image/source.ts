@@ -1,4 +1,8 @@
+import { createHash } from 'node:crypto';
+
+import { ImageError } from '../base/errors.ts';
 import type { Http } from '../http/http.ts';
+import { readDataUrl } from './data-url.ts';
 
 export interface ImageBytes {
   bytes: Uint8Array;
@@ -6,10 +10,38 @@ export interface ImageBytes {
   contentHash: string;
 }
 
+/** The bytes behind an address, whatever its kind. */
 export interface ImageSource {
+  /**
+   * http(s) and `data:` addresses.
+   * @throws HttpError as `Http.get` does; ImageError `invalid_url`, `too_large`; or the signal's reason.
+   */
   read(url: string, signal?: AbortSignal): Promise<ImageBytes>;
 }
 
-export function createImageSource(_options: { http: Http; maxBytes?: number }): ImageSource {
-  throw new Error('not yet');
+export const MAX_IMAGE_BYTES = 64 * 1024 * 1024;
+
+const IMAGE_HEADERS = { accept: 'image/*,*/*;q=0.8' };
+
+export function createImageSource(options: { http: Http; maxBytes?: number }): ImageSource {
+  const { http, maxBytes = MAX_IMAGE_BYTES } = options;
+  const bytesOf = async (url: string, signal?: AbortSignal): Promise<Uint8Array> => {
+    const scheme = /^\s*([a-z][a-z\d+.-]*):/i.exec(url)?.[1]?.toLowerCase();
+    if (scheme === 'data') return readDataUrl(url, maxBytes);
+    if (scheme === 'http' || scheme === 'https') {
+      return (await http.get(url, { maxBytes, signal, headers: IMAGE_HEADERS })).body;
+    }
+    const found = scheme === undefined ? 'there is none' : `found ${scheme.slice(0, 20)}:`;
+    throw new ImageError(
+      'invalid_url',
+      `an image's address must begin with http:, https: or data:; ${found}`,
+    );
+  };
+  return {
+    async read(url, signal) {
+      signal?.throwIfAborted();
+      const bytes = await bytesOf(url, signal);
+      return { bytes, contentHash: createHash('sha256').update(bytes).digest('hex') };
+    },
+  };
 }

@@ -1,0 +1,19 @@
+import { HandlerError, ImageError, isError } from '../base/errors.ts';
+
+/** libvips has no codes, only words; these are said when a file ends too early. */
+const TRUNCATED =
+  /premature end|truncat|unexpected end|end of (?:file|image|input|stream|data)|read error|not enough|insufficient/i;
+const PIXEL_LIMIT = /exceeds pixel limit|too large|image size limit/i;
+
+/**
+ * An error of the decoder as ours. Its text is not passed on: it may hold parts of the file.
+ * What is ours already, or no decoder's error, stays as it is.
+ */
+export function decodeError(error: unknown): unknown {
+  if (error instanceof HandlerError || !isError(error)) return error;
+  const { message } = error;
+  if (PIXEL_LIMIT.test(message))
+    return new ImageError('too_many_pixels', 'the image has more pixels than allowed');
+  if (TRUNCATED.test(message)) return new ImageError('truncated', 'the file ends before the image does');
+  return new ImageError('corrupt', 'the file begins as an image, but cannot be decoded');
+}
