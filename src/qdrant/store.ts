@@ -73,9 +73,7 @@ export function createVectorStore(options: VectorStoreOptions): VectorStore {
     ensure: (collection, size, signal) => ensureCollection(connection, { collection, size }, signal),
     async upsert(collection, points, signal) {
       const send = (group: readonly Point[]) => upsertGroup(connection, { collection, group, signal });
-      for await (const done of mapConcurrent(groupPoints(points), UPSERT_CONCURRENCY, send, { signal })) {
-        if (!done) return;
-      }
+      await Array.fromAsync(mapConcurrent(groupPoints(points), UPSERT_CONCURRENCY, send, { signal }));
     },
     async payloads(collection, ids, keys, signal) {
       const asked = new Map(ids.map((id) => [canonicalId(id), id]));
