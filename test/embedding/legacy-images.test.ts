@@ -3,13 +3,18 @@ import fc from 'fast-check';
 
 import { InputError } from '../../src/base/errors.ts';
 import type { ImageRef } from '../../src/embedding/image-ref.ts';
-import { legacyImages, type LegacyImage } from '../../src/embedding/legacy-images.ts';
+import type { LegacyImage } from '../../src/embedding/input.ts';
+import { legacyImages } from '../../src/embedding/legacy-images.ts';
 import { createListingTally, type ListingTally } from '../../src/embedding/listing-tally.ts';
 import { pointIdOf } from '../../src/embedding/point-id.ts';
 
 const UUID = '3f4202e7-dac0-54ea-be08-137be70f51b7';
 
-function list(images: readonly LegacyImage[], primary?: string): { refs: ImageRef[]; tally: ListingTally } {
+type Given = Omit<LegacyImage, 'type'> & { id: string; url: string; type?: ImageRef['type'] };
+
+/** Of type product where a test does not care. */
+function list(given: readonly Given[], primary?: string): { refs: ImageRef[]; tally: ListingTally } {
+  const images = given.map((image) => ({ type: 'product' as const, ...image }));
   const tally = createListingTally();
   return { refs: [...legacyImages(images, primary, tally)], tally };
 }
@@ -39,7 +44,7 @@ describe('images that a job carries itself', () => {
     ]);
   });
 
-  test('what is left out: a product, in the primary collection, with the source that searches filter by', () => {
+  test('what is left out: the primary collection, and the source that searches filter by', () => {
     const { refs } = list([{ id: '7', url: 'a/b.png' }], 'primary');
     expect(refs).toMatchObject([
       {
