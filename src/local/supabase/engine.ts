@@ -69,6 +69,7 @@ export async function openEngine(options: {
   });
   app._storageAdapter = await createObjectFiles(join(options.folder, 'objects'));
   await app.init();
+  await postgres.waitReady;
 
   if (snapshot === undefined) {
     await postgres.exec(ROLES_SQL);

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 
 /**
- * A fresh database with all migrations takes some three seconds to make and a third of one to load. So the first one is
+ * A fresh database with all migrations takes some three seconds to make and less than one to load. So the first one is
  * kept, beside the packages that made it, named after `schema` (all SQL that went into it) and those packages' version. It is only ever a saving: whatever goes wrong
  * with it, the database is made anew.
  */
@@ -34,7 +34,7 @@ export async function writeSnapshot(schema: string, dump: () => Promise<Blob>): 
 }
 
 function snapshotFile(schema: string): string {
-  const packageFile = createRequire(import.meta.url).resolve('@supabase/lite');
+  const packageFile = fileURLToPath(import.meta.resolve('@supabase/lite'));
   const hash = createHash('sha256')
     .update(schema)
     .update(readFileSync(packageFile))
