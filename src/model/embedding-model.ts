@@ -1,0 +1,28 @@
+import type { Preprocessing } from '../image/preprocessing.ts';
+import type { ModelType } from './catalogue.ts';
+
+/** A model that is ready: its session runs in a thread of its own. */
+export interface EmbeddingModel extends AsyncDisposable {
+  readonly modelType: ModelType;
+  /** What people call it: the model type, or the checkpoint's file name without its ending. */
+  readonly name: string;
+  /** Vector length, known before any image is seen. */
+  readonly dim: number;
+  /** `{model type}@{16 hex}` over weights, preprocessing and pooling: equal fingerprints, comparable vectors. */
+  readonly fingerprint: string;
+  readonly preprocessing: Preprocessing;
+  /** The execution provider that runs it: `cuda`, `webgpu`, `cpu`. */
+  readonly provider: string;
+  /** Images a run at this moment; halved when memory runs out. */
+  readonly batchSize: number;
+  /**
+   * Vectors of `count` pictures, in order, each of length 1. `pixels` are `[count, height, width, 3]` RGB bytes; they
+   * are copied at once, so the buffer is the caller's again when this returns its promise (a SharedArrayBuffer is
+   * read in place: leave it alone until then). Calls queue up, so a caller keeps the thread busy by asking for the next batch
+   * before the last one is back.
+   * @throws ModelError `model_closed`, `out_of_memory`, `model_thread_stopped`, `inference_failed`.
+   */
+  embed(pixels: Uint8Array, count: number): Promise<Float32Array>;
+  /** Ends the thread; calls that still wait are refused. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,159 @@
+import { open, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, resolve } from 'node:path';
+
+import { ModelError } from '../base/errors.ts';
+import type { Preprocessing } from '../image/preprocessing.ts';
+import { writeModel } from '../onnx/codec.ts';
+import { CATALOGUE, type ModelType } from './catalogue.ts';
+import { parseProcessor } from './processor.ts';
+import { buildDemoDescriptor } from './small/demo-descriptor.ts';
+
+export interface ModelFiles {
+  /** The model type, or the checkpoint's file name without its ending. */
+  name: string;
+  /** Where messages say that it lies. */
+  where: string;
+  bytes: Uint8Array;
+  /** The folder in which files beside the model lie; null for a model built in memory. */
+  folder: string | null;
+  preprocessing: Preprocessing;
+}
+
+export interface FindOptions {
+  modelType: ModelType;
+  /** A fine-tuned model of that type, in place of the published one. */
+  checkpointPath?: string;
+  /** Folder with a folder for each model type. */
+  modelDir?: string;
+}
+
+const PROCESSOR_FILE = 'preprocessor_config.json';
+const TORCH_ENDINGS = new Set(['.pt', '.pth', '.bin', '.ckpt', '.safetensors', '.pkl']);
+
+/**
+ * The model's bytes and its preprocessing: the checkpoint, else `{modelDir}/{modelType}/model.onnx` (or the published
+ * file's own path in that folder), else what this package builds itself.
+ * @throws ModelError `model_missing`, `checkpoint_missing`, `torch_checkpoint`, `processor_invalid`, `model_too_large`.
+ */
+export async function findModelFiles(options: FindOptions): Promise<ModelFiles> {
+  if (options.checkpointPath !== undefined) return readCheckpoint(options.checkpointPath, options);
+  const found = await firstExisting(candidatePaths(options));
+  if (found !== undefined) {
+    const folders = [dirname(found), ...typeFolder(options)];
+    return readModelFile(found, options.modelType, folders, options.modelType);
+  }
+  const built = buildOwn(options.modelType);
+  if (built !== undefined) return built;
+  // A download from the hub takes its place here: it ends with the same files in the same folder.
+  throw missing(options);
+}
+
+function candidatePaths(options: FindOptions): string[] {
+  const files = ['model.onnx', CATALOGUE[options.modelType].source?.file ?? 'model.onnx'];
+  return typeFolder(options).flatMap((folder) => [...new Set(files)].map((file) => join(folder, file)));
+}
+
+function typeFolder(options: FindOptions): string[] {
+  return options.modelDir === undefined ? [] : [resolve(options.modelDir, options.modelType)];
+}
+
+async function readCheckpoint(path: string, options: FindOptions): Promise<ModelFiles> {
+  const full = resolve(path);
+  if (!(await isFile(full))) {
+    throw new ModelError('checkpoint_missing', `there is no checkpoint file ${full}`);
+  }
+  await refuseTorch(full);
+  const folders = [dirname(full), ...typeFolder(options)];
+  return readModelFile(full, basename(full, extname(full)), folders, options.modelType);
+}
+
+async function readModelFile(
+  path: string,
+  name: string,
+  folders: readonly string[],
+  modelType: ModelType,
+): Promise<ModelFiles> {
+  const processor = await firstExisting(folders.map((folder) => join(folder, PROCESSOR_FILE)));
+  const preprocessing =
+    processor === undefined
+      ? CATALOGUE[modelType].preprocessing
+      : parseProcessor(await readFile(processor, 'utf8'), processor);
+  return { name, where: path, bytes: await readWhole(path), folder: dirname(path), preprocessing };
+}
+
+function buildOwn(modelType: ModelType): ModelFiles | undefined {
+  if (modelType !== 'demo') return undefined;
+  return {
+    name: modelType,
+    where: 'built by this package',
+    bytes: writeModel(buildDemoDescriptor()),
+    folder: null,
+    preprocessing: CATALOGUE.demo.preprocessing,
+  };
+}
+
+/** Torch checkpoints by ending, or by how they begin: a zip, a pickle, or safetensors' header. */
+async function refuseTorch(path: string): Promise<void> {
+  const ending = extname(path).toLowerCase();
+  const head = await readHead(path, 16);
+  const isZip = head.subarray(0, 4).equals(Buffer.from('PK\x03\x04', 'latin1'));
+  const isPickle = head[0] === 0x80 && (head[1] ?? 0xff) >= 2 && (head[1] ?? 0xff) <= 5;
+  const isSafetensors = head.length >= 9 && head[8] === 0x7b && head.readBigUInt64LE(0) < 1n << 32n;
+  if (
+    ending !== '.onnx' ? TORCH_ENDINGS.has(ending) || isZip || isPickle || isSafetensors : isZip || isPickle
+  ) {
+    throw new ModelError(
+      'torch_checkpoint',
+      `${basename(path)} is a torch checkpoint, which this worker does not run: export it to ONNX first, ` +
+        'for example with torch.onnx.export(model, image, "model.onnx", opset_version=18, dynamo=True) ' +
+        'with the batch dimension dynamic, and give the .onnx file',
+    );
+  }
+}
+
+async function readHead(path: string, bytes: number): Promise<Buffer> {
+  await using file = await open(path);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
+  return buffer.subarray(0, bytesRead);
+}
+
+const MAX_FILE_BYTES = 2 ** 31 - 1;
+
+async function readWhole(path: string): Promise<Uint8Array> {
+  const { size } = await stat(path);
+  if (size > MAX_FILE_BYTES) {
+    throw new ModelError(
+      'model_too_large',
+      `${path} is above 2 GiB, which no ONNX file can be: is it complete?`,
+    );
+  }
+  return readFile(path);
+}
+
+async function firstExisting(paths: readonly string[]): Promise<string | undefined> {
+  const there = await Promise.all(paths.map(isFile));
+  return paths.find((_, i) => there[i]);
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function missing(options: FindOptions): ModelError {
+  const { source } = CATALOGUE[options.modelType];
+  const from =
+    source === null ? '' : ` Get ${source.file} (with any data file beside it) from ${source.repository}.`;
+  const looked =
+    options.modelDir === undefined
+      ? 'MODEL_DIR is not set: set it to a folder that holds'
+      : `looked for ${candidatePaths(options).join(' and ')}; MODEL_DIR must hold`;
+  return new ModelError(
+    'model_missing',
+    `the model '${options.modelType}' is not here: ${looked} ${options.modelType}/model.onnx and ` +
+      `${options.modelType}/${PROCESSOR_FILE}.${from}`,
+  );
+}
