@@ -1,0 +1,184 @@
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { describe, expect, test } from '@jest/globals';
+import { z } from 'zod';
+
+import { StoppedError, StoreError } from '../../src/base/errors.ts';
+import { createDatabase, type Filter } from '../../src/supabase/database.ts';
+
+const KEY = 'sb_secret_keykeykeykeykeykey_12345678';
+const ROW = { id: '00000000-0000-0000-0000-000000000001' };
+const QUERY = { table: 'things', columns: 'id', schema: z.object({ id: z.string() }) };
+const ALL: Filter[] = [{ column: 'id', op: 'not_null' }];
+
+type Reply = { status: number; body?: unknown; headers?: Record<string, string> } | 'hang' | 'drop';
+
+/** A server that gives one reply after the other, the last of them for ever, and remembers what it was asked. */
+async function scripted(...replies: Reply[]) {
+  const asked: IncomingMessage[] = [];
+  const answer: RequestListener = (request, response) => {
+    const reply = replies[Math.min(asked.length, replies.length - 1)] ?? 'drop';
+    asked.push(request);
+    request.resume();
+    if (reply === 'drop') response.destroy();
+    else if (reply !== 'hang') {
+      response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers });
+      response.end(reply.body === undefined ? undefined : JSON.stringify(reply.body));
+    }
+  };
+  const server = createServer(answer);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return {
+    url,
+    asked,
+    database: createDatabase({ url, key: KEY, timeoutMs: 300 }),
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function failure(attempt: Promise<unknown>): Promise<unknown> {
+  return attempt.then(
+    () => {
+      throw new Error('it succeeded');
+    },
+    (error: unknown) => error,
+  );
+}
+
+const UNAVAILABLE: Reply = { status: 503, body: { message: 'overloaded' } };
+const FOUND: Reply = { status: 200, body: [ROW] };
+const CHANGED: Reply = { status: 204, headers: { 'content-range': '*/4' } };
+
+describe('what is tried again', () => {
+  test.each<[string, Reply]>([
+    ['a server that is overloaded', UNAVAILABLE],
+    ['a limit on the rate', { status: 429, body: { message: 'slow down' }, headers: { 'retry-after': '0' } }],
+    ['a connection that breaks', 'drop'],
+    ['no answer in time', 'hang'],
+  ])('a read, after %s', async (_, reply) => {
+    await using server = await scripted(reply, FOUND);
+    expect(await server.database.find(QUERY)).toEqual(ROW);
+    expect(server.asked).toHaveLength(2);
+  });
+
+  test('an update and an upsert, which may arrive twice', async () => {
+    await using server = await scripted('drop', CHANGED, UNAVAILABLE, { status: 201 });
+    expect(await server.database.update({ table: 'things', values: { a: 1 }, filters: ALL })).toBe(4);
+    await server.database.upsert({ table: 'things', rows: [{ id: 1 }], onConflict: 'id' });
+    expect(server.asked.map((request) => request.method)).toEqual(['PATCH', 'PATCH', 'POST', 'POST']);
+  });
+
+  test.each<[string, Reply, string]>([
+    ['the server failed', UNAVAILABLE, 'supabase_unavailable'],
+    ['the connection broke', 'drop', 'supabase_unreachable'],
+    ['no answer came', 'hang', 'supabase_timeout'],
+  ])('not an insert that may have arrived: %s', async (_, reply, code) => {
+    await using server = await scripted(reply, { status: 201 });
+    const error = await failure(server.database.insert({ table: 'things', rows: [{ id: 1 }] }));
+    expect(error).toMatchObject({ name: 'StoreError', code, retryable: false });
+    expect(server.asked).toHaveLength(1);
+  });
+
+  test('an insert that was turned away at the door', async () => {
+    const full: Reply = { status: 429, headers: { 'retry-after': '0' }, body: { message: 'slow down' } };
+    await using server = await scripted(full, { status: 201 });
+    await server.database.insert({ table: 'things', rows: [{ id: 1 }] });
+    expect(server.asked).toHaveLength(2);
+  });
+
+  test('not what the server refuses', async () => {
+    await using server = await scripted({ status: 400, body: { message: 'no', code: 'PGRST100' } }, FOUND);
+    const error = await failure(server.database.find(QUERY));
+    expect(error).toMatchObject({
+      code: 'supabase_rejected',
+      storeCode: 'PGRST100',
+      status: 400,
+      retryable: false,
+    });
+  });
+});
+
+describe('errors', () => {
+  test('say what was attempted, and never the key', async () => {
+    await using server = await scripted({
+      status: 401,
+      body: { message: `bad key ${KEY}`, code: 'PGRST301' },
+    });
+    const error = await failure(server.database.find(QUERY));
+    if (!(error instanceof StoreError)) throw error;
+    expect(error).toMatchObject({ code: 'supabase_unauthorized', store: 'supabase' });
+    expect(error.message).toMatch(/^reading things: 401 PGRST301 bad key \[redacted\]/);
+  });
+
+  test('that are no JSON are still errors', async () => {
+    await using server = await scripted({ status: 414, headers: { 'content-type': 'text/html' } });
+    expect(await failure(server.database.find(QUERY))).toMatchObject({
+      code: 'supabase_rejected',
+      status: 414,
+    });
+  });
+
+  test('of an address where nobody listens', async () => {
+    const server = await scripted(FOUND);
+    await server[Symbol.asyncDispose]();
+    const error = await failure(server.database.find(QUERY));
+    expect(error).toMatchObject({
+      code: 'supabase_unreachable',
+      retryable: true,
+      message: 'reading things: ECONNREFUSED',
+    });
+  });
+
+  test('of an address that is none', async () => {
+    const database = createDatabase({ url: 'no address', key: KEY });
+    expect(await failure(database.find(QUERY))).toMatchObject({
+      code: 'supabase_rejected',
+      retryable: false,
+    });
+  });
+
+  test('of an update without a filter: it would change every row', async () => {
+    await using server = await scripted(CHANGED);
+    expect(
+      await failure(server.database.update({ table: 'things', values: {}, filters: [] })),
+    ).toBeInstanceOf(TypeError);
+    expect(server.asked).toHaveLength(0);
+  });
+});
+
+test('a signal stops a request under way, with its own reason', async () => {
+  await using server = await scripted('hang');
+  const stop = new AbortController();
+  const reading = failure(server.database.find({ ...QUERY, signal: stop.signal }));
+  const signing = failure(
+    server.database.signUrls({ bucket: 'b', paths: ['p'], expiresInSeconds: 1, signal: stop.signal }),
+  );
+  const reason = new StoppedError('cancelled', 'the job was cancelled');
+  stop.abort(reason);
+  expect(await reading).toBe(reason);
+  expect(await signing).toBe(reason);
+});
+
+test('a signal stops between two pages', async () => {
+  await using server = await scripted(FOUND);
+  const stop = new AbortController();
+  const reason = new StoppedError('shutdown', 'told to stop');
+  const read = async (): Promise<void> => {
+    for await (const _ of server.database.pages({ ...QUERY, signal: stop.signal })) stop.abort(reason);
+  };
+  expect(await failure(read())).toBe(reason);
+  expect(server.asked).toHaveLength(1);
+});
+
+test('a key that is not among the columns is an error, not a loop', async () => {
+  await using server = await scripted(FOUND);
+  const error = await failure(server.database.pages({ ...QUERY, key: 'other' }).next());
+  expect(error).toMatchObject({ code: 'supabase_rejected' });
+});
