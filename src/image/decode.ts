@@ -4,7 +4,7 @@ import { ImageError } from '../base/errors.ts';
 import { decodeError } from './decode-error.ts';
 import { cropWindow, firstPass, resizedSize, type Size } from './geometry.ts';
 import type { Preprocessing, Resample } from './preprocessing.ts';
-import { cutOut, resample, type Raster } from './resample.ts';
+import { cutOut, resample, resampleTaps, type Raster } from './resample.ts';
 import { sniffImageType } from './sniff.ts';
 
 export interface DecodeOptions {
@@ -18,6 +18,9 @@ export const MAX_PIXELS = 100_000_000;
 // A worker decodes many pictures at once, one thread each; what libvips would remember is never asked for again.
 sharp.cache(false);
 sharp.concurrency(1);
+
+/** Up to here (some 1.5 ms of the calling thread) a picture is resized to the bit as PIL does, beyond it by libvips. */
+const EXACT_TAPS = 400_000;
 
 const SHARP_KERNEL = { bilinear: 'linear', bicubic: 'cubic', lanczos: 'lanczos3' } as const;
 const OPAQUE = { white: '#ffffff', black: '#000000' } as const;
@@ -45,7 +48,8 @@ export async function decodeImage(
     const window = cropWindow(resized, preprocessing.crop);
     signal?.throwIfAborted();
     const source = await openAsRgb(bytes, metadata, { preprocessing, maxPixels });
-    const target = preprocessing.resample === 'nearest' ? size : smaller(size, resized);
+    const isCheap = resampleTaps(size, resized, window, preprocessing.resample) <= EXACT_TAPS;
+    const target = isCheap ? size : smaller(size, resized);
     const shrunk = await shrink(source, size, target, preprocessing.resample);
     signal?.throwIfAborted();
     const isDone = target.width === resized.width && target.height === resized.height;

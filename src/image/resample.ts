@@ -35,6 +35,18 @@ function sinc(x: number): number {
 }
 
 /**
+ * What `resample` would cost: pairs of a source pixel and its weight. 100,000 of them take some 0.4 ms of the calling
+ * thread.
+ */
+export function resampleTaps(source: Size, size: Size, window: Window, kernel: Resample): number {
+  if (kernel === 'nearest') return window.width * window.height;
+  const width = 2 * KERNELS[kernel].support;
+  const [across, down] = [source.width / size.width, source.height / size.height];
+  const rows = Math.min(source.height, (window.height + width) * down + width);
+  return window.width * width * (rows * Math.max(1, across) + window.height * Math.max(1, down));
+}
+
+/**
  * The part `window` of the picture resized to `size`, to the bit as PIL's `Image.resize` makes it: separable,
  * horizontal first, antialiased when shrinking, weights normalised at the borders. Only what the window needs is
  * computed. What of the window lies outside the resized picture is black.
