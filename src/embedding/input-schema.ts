@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { MODEL_TYPES } from '../model/catalogue.ts';
 import {
   address,
   checkpointUrl,
@@ -14,19 +15,6 @@ import {
   yesOrNo,
 } from './input-fields.ts';
 import { PRODUCT_FILTER } from './input-filter.ts';
-
-export const MODEL_TYPES = [
-  'dinov2-small',
-  'dinov2-base',
-  'dinov2-large',
-  'dinov3-small',
-  'dinov3-base',
-  'dinov3-large',
-  'clip-vit-b-16',
-  'clip-vit-b-32',
-  'clip-vit-l-14',
-  'demo',
-] as const;
 
 const OBJECT = { error: 'expected an object' };
 /** What Qdrant takes as a vector's length. */
