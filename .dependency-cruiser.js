@@ -12,7 +12,7 @@ const MAY_IMPORT = {
   qdrant: ['http', 'flow', 'base'],
   worker: ['http', 'flow', 'base'],
   embedding: ['worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
-  local: ['image', 'http', 'flow', 'base'],
+  local: ['supabase', 'qdrant', 'image', 'http', 'flow', 'base'],
   demo: ['local', 'embedding', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
 };
 

@@ -21,22 +21,21 @@ export interface JobModelOptions {
  */
 export async function leaseModel({ input, tools, sign, log, signal }: JobModelOptions): Promise<ModelLease> {
   const { settings, models, http } = tools;
-  const checkpointPath =
-    input.checkpoint_url === undefined
-      ? undefined
-      : await fetchCheckpoint(input.checkpoint_url, { http, sign, signal });
+  const batchSize = input.batch_size ?? settings.BATCH_SIZE;
+  const threads = settings.INFERENCE_THREADS;
   const lease = await models.lease({
     modelType: input.model_type,
-    checkpointPath,
-    modelDir: settings.MODEL_DIR,
+    ...(input.checkpoint_url && {
+      checkpointPath: await fetchCheckpoint(input.checkpoint_url, { http, sign, signal }),
+    }),
+    ...(settings.MODEL_DIR && { modelDir: settings.MODEL_DIR }),
+    ...(batchSize && { batchSize }),
+    ...(threads && { threads }),
     providers: settings.ONNX_PROVIDERS,
     requireGpu: settings.REQUIRE_GPU ?? false,
-    batchSize: input.batch_size ?? settings.BATCH_SIZE,
-    threads: settings.INFERENCE_THREADS,
     log,
   });
-  const { name, dim, provider, batchSize } = lease.model;
-  log.info('model ready', { model: lease.model.fingerprint, provider, batchSize });
+  const { name, dim } = lease.model;
   if (input.embedding_dim === undefined || input.embedding_dim === dim) return lease;
   await lease[Symbol.asyncDispose]();
   throw new HandlerError(

@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { createEmbeddingHandler } from '../../handlers/embedding.ts';
+import { createLog } from '../base/log.ts';
+import { readSettings } from '../base/settings.ts';
+import type { EmbeddingOutput } from '../embedding/output.ts';
+import { createEmbeddingTools } from '../embedding/tools.ts';
+import { startLocalCloud, type LocalCloud } from '../local/cloud.ts';
+import { createVectorStore, type VectorStore } from '../qdrant/store.ts';
+import { createDatabase } from '../supabase/database.ts';
+import { invoke } from '../worker/invoke.ts';
+import { meanColourRecall } from './control.ts';
+import { recallOf, searchCutouts, type CutoutTruth } from './evaluate.ts';
+import { createProgressBar } from './progress-bar.ts';
+import { reportPage } from './report-page.ts';
+
+/** `npm run demo`: a matching job on the sample shelf, then a search of each cutout among the products. */
+const FOLDER = '.local';
+const COLLECTIONS = { products: 'products_demo', cutouts: 'cutouts_demo' } as const;
+
+const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+const begun = performance.now();
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+say('Starting Supabase, Qdrant and an image server on this machine ...');
+const drawing = createProgressBar('drawing the sample shelf');
+await using cloud = await startLocalCloud({
+  folder: FOLDER,
+  onProgress: ({ done, total }) => {
+    drawing.update(done, total);
+    if (done === total) drawing.end();
+  },
+});
+
+const output = await runMatchingJob(cloud);
+if (output.error !== undefined) throw new Error(output.error);
+
+const store = createVectorStore({ url: cloud.qdrantUrl, apiKey: cloud.qdrantApiKey });
+const truths = truthsOf(cloud);
+const cutouts = await searchCutouts(store, COLLECTIONS, truths);
+const recall = recallOf(cutouts);
+const control = await meanColourRecall(cloud.shelf, cloud.shelfFolder, truths);
+const seconds = Math.round((performance.now() - begun) / 100) / 10;
+
+const page = path.join(FOLDER, 'report.html');
+await mkdir(FOLDER, { recursive: true });
+await writeFile(
+  page,
+  reportPage({
+    cutouts,
+    recall,
+    meanColourFamilies: control.families,
+    failedByCode: output.failed_by_code,
+    processed: output.processed_count,
+    seconds: output.seconds,
+    picture: (url) => url.replace(cloud.imagesUrl, path.posix.join('shelf', String(cloud.shelf.seed))),
+  }),
+);
+
+const result = {
+  collections: {
+    [COLLECTIONS.products]: await contentsOf(store, COLLECTIONS.products),
+    [COLLECTIONS.cutouts]: await contentsOf(store, COLLECTIONS.cutouts),
+  },
+  processed: output.processed_count,
+  failed: output.failed_count,
+  failed_by_code: output.failed_by_code,
+  recall_at_1: recall.all,
+  recall_at_1_families: recall.families,
+  mean_colour_families: control.families,
+  seconds,
+};
+say(`
+Embedded ${result.processed} images in ${output.seconds.toFixed(1)} s; ${result.failed} failed: ${JSON.stringify(result.failed_by_code)}
+Nearest product is the right one for ${share(recall.all)} of ${cutouts.length} cutouts;
+among products that differ in print alone for ${share(recall.families)}, by mean colour for ${share(control.families)}.
+Look at each of them: ${page}`);
+if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+
+/** Submits a job as the API does, a row first, and follows it to its end. */
+async function runMatchingJob(to: LocalCloud): Promise<EmbeddingOutput> {
+  const jobId = randomUUID();
+  const database = createDatabase({ url: to.supabaseUrl, key: to.supabaseServiceKey });
+  await database.insert({
+    table: 'embedding_jobs',
+    rows: [
+      {
+        id: jobId,
+        job_type: 'full',
+        source: 'both',
+        status: 'queued',
+        embedding_model_id: to.shelf.modelId,
+        purpose: 'matching',
+      },
+    ],
+  });
+  const tools = createEmbeddingTools({ ...readSettings(), ALLOW_PRIVATE_HOSTS: true });
+  const bar = createProgressBar('embedding');
+  try {
+    const done = await invoke(
+      createEmbeddingHandler(tools),
+      {
+        job_id: jobId,
+        model_type: 'demo',
+        purpose: 'matching',
+        source_config: {
+          type: 'both',
+          filters: { product_source: 'all' },
+          frame_selection: 'all',
+          product_collection: COLLECTIONS.products,
+          cutout_collection: COLLECTIONS.cutouts,
+        },
+        collection_metadata: {
+          collection_type: 'matching',
+          source_type: 'all',
+          embedding_model_id: to.shelf.modelId,
+        },
+        supabase_url: to.supabaseUrl,
+        supabase_service_key: to.supabaseServiceKey,
+        qdrant_url: to.qdrantUrl,
+        qdrant_api_key: to.qdrantApiKey,
+      },
+      {
+        id: jobId,
+        // The broken files of the shelf are meant to fail: they are in the result, not on the screen.
+        log: createLog({ level: 'error', format: 'text' }),
+        onProgress: (progress) => {
+          const { processed, total, failed } = progress as Record<'processed' | 'total' | 'failed', number>;
+          bar.update(processed, total, failed);
+        },
+      },
+    );
+    return done as EmbeddingOutput;
+  } finally {
+    bar.end();
+    await tools.close();
+  }
+}
+
+function truthsOf({ shelf }: LocalCloud): Map<string, CutoutTruth> {
+  const family = new Map(shelf.products.map((product) => [product.id, product.family !== null]));
+  return new Map(
+    shelf.cutouts.flatMap(({ id, productId }) =>
+      productId === null ? [] : [[id, { id, productId, inFamily: family.get(productId) ?? false }] as const],
+    ),
+  );
+}
+
+async function contentsOf(
+  from: VectorStore,
+  collection: string,
+): Promise<{ points: number; product: number; cutout: number }> {
+  const ofSource = (source: string): Promise<number> =>
+    from.count(collection, { must: [{ key: 'source', match: source }] });
+  const [points, product, cutout] = await Promise.all([
+    from.count(collection),
+    ofSource('product'),
+    ofSource('cutout'),
+  ]);
+  return { points, product, cutout };
+}
+
+function share(part: number): string {
+  return `${(part * 100).toFixed(1)}%`;
+}
