@@ -51,7 +51,7 @@ export interface ShelfProduct {
 type Difference = 'pattern' | 'motif' | 'letter' | 'direction';
 const DIFFERENCES: readonly Difference[] = ['pattern', 'pattern', 'motif', 'letter', 'direction'];
 const DIRECTIONS: readonly PatternName[] = ['bars', 'columns', 'diagonals', 'chevrons', 'rings'];
-const LETTERS = [...'AEHKMRSTXZO'];
+const LETTERS = Array.from('AEHKMRSTXZO');
 const FAMILY_COVER = 0.36;
 const MOTIF_PLACES = [
   [0.27, 0.72],

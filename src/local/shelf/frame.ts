@@ -4,7 +4,7 @@ import type { Panels } from './label.ts';
 import { renderProduct, type Sprite } from './render-product.ts';
 
 /** Height of the product in its frames, in pixels, and the empty margin around it. */
-const FRAME_PRODUCT_HEIGHT = 272;
+const FRAME_PRODUCT_HEIGHT = 240;
 const FRAME_MARGIN = 12;
 
 /** One packshot of the turntable: the product turned by index · 30 degrees on a light ground with a soft shadow. */

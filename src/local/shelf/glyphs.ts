@@ -94,7 +94,7 @@ export function write(
   line: { text: string; box: Box; colour: Colour; pen?: number },
 ): void {
   const { box, colour, pen = 0.5 } = line;
-  const letters = [...line.text.toUpperCase()];
+  const letters = Array.from(line.text.toUpperCase());
   const columns = letters.length * ADVANCE - (ADVANCE - 4) + 2 * pen;
   const unit = Math.min((box.right - box.left) / columns, (box.bottom - box.top) / (6 + 2 * pen));
   const left = (box.left + box.right - (columns - 2 * pen) * unit) / 2;

@@ -202,7 +202,7 @@ function drawInformation(panel: Picture, product: ShelfProduct): void {
   paintBox(panel, place(panel, 0.5, 0.36, reach, 0.56), palette.paper, 4);
   for (let line = 0; line < 9; line++) drawSmallPrint(panel, product, 0.14 + line * 0.055, 0.03);
   paintBox(panel, place(panel, 0.5, 0.8, reach * 0.7, 0.22), [252, 252, 252], 2);
-  const bars = [...product.barcode].flatMap((digit) => [
+  const bars = Array.from(product.barcode).flatMap((digit) => [
     1 + (Number(digit) % 3),
     1 + ((Number(digit) * 7) % 4),
   ]);

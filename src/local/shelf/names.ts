@@ -101,6 +101,9 @@ export const VARIANTS = [
 
 /** A valid EAN-13 from twelve digits: the thirteenth makes the weighted sum a multiple of ten. */
 export function ean13(twelve: string): string {
-  const sum = [...twelve].reduce((total, digit, i) => total + Number(digit) * (i % 2 === 0 ? 1 : 3), 0);
+  const sum = Array.from(twelve).reduce(
+    (total, digit, i) => total + Number(digit) * (i % 2 === 0 ? 1 : 3),
+    0,
+  );
   return twelve + String((10 - (sum % 10)) % 10);
 }

@@ -2,7 +2,8 @@ import type { Picture } from './canvas.ts';
 import type { ShelfProduct } from './catalogue.ts';
 import type { Colour } from './colour.ts';
 import type { Panels } from './label.ts';
-import { METAL, partAt, sectionAt, type Form, type Part } from './shapes.ts';
+import { createPlan, createProfile, DISTANCE, stepOf, type Hit, type Plan, type Profile } from './plan.ts';
+import { METAL, type Form } from './shapes.ts';
 
 /** A product without its surroundings: red, green, blue (not multiplied) and cover, 0..255, rows first. */
 export interface Sprite {
@@ -11,31 +12,19 @@ export interface Sprite {
   readonly data: Uint8ClampedArray;
 }
 
-/** How far away the camera stands, and how high its eye (0 top to 1 bottom of the product), in product heights. */
-const DISTANCE = 4;
+/** How high the camera's eye is: 0 top to 1 bottom of the product. */
 const EYE = 0.42;
 /** Towards the light: up, left, and to the camera; length 1. */
 const LIGHT = [-0.45, -0.42, 0.788] as const;
 
 /** Rays a pixel, spread over columns and, by this list, over rows. */
-const SAMPLE_ROWS = [0.5, 0.17, 0.83];
+const SAMPLE_ROWS = [0.25, 0.75];
 const SAMPLES = SAMPLE_ROWS.length;
 
 /** Half the width that a product takes at any turn, in product heights. */
 export function halfReach(form: Form): number {
   const flat = form.shape === 'box' ? Math.hypot(form.halfWidth, form.halfDepth) : form.halfWidth;
   return flat * 1.05;
-}
-
-interface Hit {
-  /** Towards the camera, from the axis. */
-  z: number;
-  /** Horizontal normal. */
-  nx: number;
-  nz: number;
-  face: 'front' | 'back' | 'side';
-  /** Across the face, 0..1 from left to right as printed. */
-  u: number;
 }
 
 /**
@@ -53,7 +42,7 @@ export function renderProduct(
   const data = new Uint8ClampedArray(width * view.height * 4);
   const profile = createProfile(form);
   const shadeOf = createSurface(product, panels, profile);
-  const plan = form.shape === 'box' ? meetBox(form, view.turn) : meetEllipse(form, profile, view.turn);
+  const plan = createPlan(form, view.turn);
   const sum = new Float64Array(4);
   for (let py = 0; py < view.height; py++) {
     for (let px = 0; px < width; px++) {
@@ -73,101 +62,6 @@ export function renderProduct(
   return { width, height: view.height, data };
 }
 
-/** The form looked up instead of worked out: half axes, tilt of the surface and part at each height. */
-interface Profile {
-  a: Float64Array;
-  b: Float64Array;
-  tilt: Float64Array;
-  parts: readonly Part[];
-}
-const PROFILE_STEPS = 1023;
-const stepOf = (y: number) => (y * PROFILE_STEPS + 0.5) | 0;
-
-function createProfile(form: Form): Profile {
-  const heights = Array.from({ length: PROFILE_STEPS + 1 }, (_, i) => i / PROFILE_STEPS);
-  // A narrowing towards the top looks up, one towards the bottom looks down.
-  const tilt = (y: number) => {
-    const slope =
-      (sectionAt(form, Math.min(1, y + 0.01)).b - sectionAt(form, Math.max(0, y - 0.01)).b) / 0.02;
-    return form.shape === 'box' ? 0 : -Math.max(-1.5, Math.min(1.5, slope));
-  };
-  return {
-    a: Float64Array.from(heights, (y) => sectionAt(form, y).a),
-    b: Float64Array.from(heights, (y) => sectionAt(form, y).b),
-    tilt: Float64Array.from(heights, tilt),
-    parts: heights.map((y) => partAt(form, y)),
-  };
-}
-
-type Plan = (x: number, y: number, hit: Hit) => boolean;
-
-function meetEllipse(form: Form, profile: Profile, turn: number): Plan {
-  const [sin, cos] = [Math.sin(turn), Math.cos(turn)];
-  const w = Math.max(form.halfWidth, form.halfDepth);
-  return (x, y, hit) => {
-    const step = stepOf(y);
-    const a = profile.a[step] ?? 0;
-    const b = profile.b[step] ?? 0;
-    if (a === 0 || x > w || x < -w) return false;
-    // Points of the ray are (x, z); turned back into the body's own frame: (x cos + z sin, z cos - x sin).
-    const ia = 1 / (a * a);
-    const ib = 1 / (b * b);
-    const qa = sin * sin * ia + cos * cos * ib;
-    const qb = x * cos * sin * (ia - ib);
-    const qc = x * x * (cos * cos * ia + sin * sin * ib) - 1;
-    const root = qb * qb - qa * qc;
-    if (root < 0) return false;
-    const z = (-qb + Math.sqrt(root)) / qa;
-    const lx = x * cos + z * sin;
-    const lz = z * cos - x * sin;
-    const gx = lx * ia;
-    const gz = lz * ib;
-    const length = Math.sqrt(gx * gx + gz * gz);
-    hit.z = z;
-    hit.nx = (gx * cos - gz * sin) / length;
-    hit.nz = (gx * sin + gz * cos) / length;
-    hit.face = lz >= 0 ? 'front' : 'back';
-    const across = Math.min(1, Math.max(-1, lx / a));
-    const u = form.wrap === 'around' ? Math.asin(across) / Math.PI + 0.5 : (across + 1) / 2;
-    hit.u = lz >= 0 ? u : 1 - u;
-    return true;
-  };
-}
-
-function meetBox(form: Form, turn: number): Plan {
-  const { halfWidth: w, halfDepth: d } = form;
-  const [sin, cos] = [Math.sin(turn), Math.cos(turn)];
-  return (x, y, hit) => {
-    if (y < 0 || y > 1) return false;
-    // The ray runs from the camera at (0, DISTANCE) through (x, 0).
-    const ox = DISTANCE * sin;
-    const oz = DISTANCE * cos;
-    const dx = x * cos - DISTANCE * sin;
-    const dz = -DISTANCE * cos - x * sin;
-    const tx = dx === 0 ? -Infinity : (-Math.sign(dx) * w - ox) / dx;
-    const tz = dz === 0 ? -Infinity : (-Math.sign(dz) * d - oz) / dz;
-    const t = Math.max(tx, tz);
-    const lx = ox + t * dx;
-    const lz = oz + t * dz;
-    if (Math.abs(lx) > w + 1e-6 || Math.abs(lz) > d + 1e-6) return false;
-    hit.z = DISTANCE * (1 - t);
-    if (tz >= tx) {
-      const side = -Math.sign(dz);
-      hit.face = side > 0 ? 'front' : 'back';
-      hit.u = 0.5 + (side * lx) / (2 * w);
-      hit.nx = -sin * side;
-      hit.nz = cos * side;
-    } else {
-      const side = -Math.sign(dx);
-      hit.face = 'side';
-      hit.u = 0.5 - (side * lz) / (2 * d);
-      hit.nx = cos * side;
-      hit.nz = sin * side;
-    }
-    return true;
-  };
-}
-
 /** Adds the colour seen at (x, y) to `sum`, with 1 in its fourth place; nothing where the product is not. */
 function createSurface(product: ShelfProduct, panels: Panels, profile: Profile) {
   const { form, palette } = product;
@@ -176,9 +70,9 @@ function createSurface(product: ShelfProduct, panels: Panels, profile: Profile) 
   const texel: [number, number, number] = [0, 0, 0];
   return (plan: Plan, x: number, y: number, sum: Float64Array): void => {
     // Height on the body depends on depth, and depth on height: two rounds settle it.
-    if (!plan(x, Math.min(1, Math.max(0, y)), hit)) return;
-    let body = EYE + ((y - EYE) * (DISTANCE - hit.z)) / DISTANCE;
-    if (body < 0 || body > 1 || !plan(x, body, hit)) return;
+    const near = plan.depth(x, y < 0 ? 0 : y > 1 ? 1 : y);
+    let body = EYE + ((y - EYE) * (DISTANCE - near)) / DISTANCE;
+    if (!(body >= 0 && body <= 1) || !plan.meet(x, body, hit)) return;
     body = EYE + ((y - EYE) * (DISTANCE - hit.z)) / DISTANCE;
     if (body < 0 || body > 1) return;
     const step = stepOf(body);

@@ -31,14 +31,14 @@ const PNG_EFFORT = { compressionLevel: 3, adaptiveFiltering: false };
 
 export function createStudio(shelf: Shelf): Studio {
   const byId = new Map(shelf.products.map((p) => [p.id, p]));
-  const panels = keep<number, Panels>(KEPT_PANELS);
-  const neighbours = keep<string, Sprite>(KEPT_NEIGHBOURS);
+  const panels = keep<Panels>(KEPT_PANELS);
+  const neighbours = keep<Sprite>(KEPT_NEIGHBOURS);
   const productOf = (id: string | null): ShelfProduct => {
     const product = id === null ? undefined : byId.get(id);
     if (product === undefined) throw new RangeError(`the shelf has no product ${String(id)}`);
     return product;
   };
-  const printed = (product: ShelfProduct) => panels(product.index, () => drawPanels(product));
+  const printed = (product: ShelfProduct) => panels(product.id, () => drawPanels(product));
   const sprite = (product: ShelfProduct, height: number, turn: number) =>
     renderProduct(product, printed(product), { height, turn });
   const frontal = (product: ShelfProduct, height: number) =>
@@ -119,8 +119,8 @@ async function renderDefect(defect: Defect, whole: () => Promise<Uint8Array>): P
 }
 
 /** A small cache: the one that was used longest ago makes room. */
-function keep<K, V>(most: number): (key: K, make: () => V) => V {
-  const kept = new Map<K, V>();
+function keep<V>(most: number): (key: string, make: () => V) => V {
+  const kept = new Map<string, V>();
   return (key, make) => {
     const value = kept.get(key) ?? make();
     kept.delete(key);

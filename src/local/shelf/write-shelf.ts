@@ -49,7 +49,7 @@ export async function writeShelf(
     return entry.file;
   };
   const written = mapConcurrent(files, ENCODING_AT_ONCE, write, signal === undefined ? {} : { signal });
-  for await (const file of written) void file;
+  while ((await written.next()).done !== true) continue;
   await writeFile(marker, wanted);
   return true;
 }
