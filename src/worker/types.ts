@@ -11,7 +11,7 @@ export interface JobContext {
   /** Aborted when the job is to stop; its reason is a StoppedError. */
   signal: AbortSignal;
   /** Tells whoever submitted the job how far it is: any JSON value, the latest wins. Never throws, never waits. */
-  progress(value: unknown): void;
+  progress: (value: unknown) => void;
   /** Every line carries the job's id. */
   log: Log;
 }

@@ -36,7 +36,7 @@ function replaceAt(value: unknown, path: readonly (string | number)[], replaceme
   const [head, ...rest] = path;
   if (head === undefined) return replacement;
   if (Array.isArray(value))
-    return value.map((item, i) => (i === head ? replaceAt(item, rest, replacement) : item));
+    return value.map((item: unknown, i) => (i === head ? replaceAt(item, rest, replacement) : item));
   const object = value as Record<string, unknown>;
   return { ...object, [head]: replaceAt(object[head], rest, replacement) };
 }
