@@ -106,6 +106,7 @@ export const SCROLL = z.strictObject({
   limit: defaulted(limit, 10),
   offset: z
     .unknown()
+    .optional()
     .transform((given) => (given === undefined || given === null ? undefined : toPointKey(given))),
 });
 export const COUNT = z.strictObject({ filter, exact: optional(z.boolean()), shard_key: z.null().optional() });
@@ -117,16 +118,19 @@ export const DELETE_POINTS = z.union([
   }),
 ]);
 
-const nearest = z.unknown().transform((given) => {
-  const wanted = typeof given === 'object' && given !== null && 'nearest' in given ? given.nearest : given;
-  if (typeof given === 'object' && given !== null && !Array.isArray(given)) {
-    const others = Object.keys(given).filter((key) => key !== 'nearest');
-    if (others.length > 0) throw unsupported(`query with ${others.join(', ')}`);
-  }
-  if (wanted === undefined || wanted === null) throw unsupported('a query that asks for nothing');
-  if (!Array.isArray(wanted)) return { key: toPointKey(wanted) };
-  return { vector: wanted as readonly number[] };
-});
+const nearest = z
+  .unknown()
+  .optional()
+  .transform((given) => {
+    const wanted = typeof given === 'object' && given !== null && 'nearest' in given ? given.nearest : given;
+    if (typeof given === 'object' && given !== null && !Array.isArray(given)) {
+      const others = Object.keys(given).filter((key) => key !== 'nearest');
+      if (others.length > 0) throw unsupported(`query with ${others.join(', ')}`);
+    }
+    if (wanted === undefined || wanted === null) throw unsupported('a query that asks for nothing');
+    if (!Array.isArray(wanted)) return { key: toPointKey(wanted) };
+    return { vector: wanted as readonly number[] };
+  });
 /** Search here is exact: asking for that, or for more effort, changes nothing. */
 const params = optional(
   z.strictObject({ exact: optional(z.boolean()), hnsw_ef: optional(z.number().int()) }),
