@@ -354,7 +354,7 @@ export function supabaseContract(name: string, open: () => Promise<Project>): vo
       const [missing, ...signed] = await database.signUrls({ bucket: 'frames', paths, expiresInSeconds: 60 });
       expect(missing).toMatchObject({ name: 'StoreError', code: 'storage_not_found', retryable: false });
       for (const url of signed) {
-        if (typeof url !== 'string') throw url ?? new Error('no url');
+        if (typeof url !== 'string') throw url;
         const response = await fetch(url);
         expect([response.status, response.headers.get('content-type')]).toEqual([200, 'image/png']);
         expect(await response.text()).toBe('picture');

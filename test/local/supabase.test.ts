@@ -2,13 +2,13 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createClient } from '@supabase/supabase-js';
 
 import { readMigrations } from '../../src/local/supabase/migrations.ts';
 import { startLocalSupabase } from '../../src/local/supabase/supabase.ts';
 import { createDatabase } from '../../src/supabase/database.ts';
-import { testSupabase } from '../support/supabase.ts';
+import { testSupabase, type TestSupabase } from '../support/supabase.ts';
 
 const status = async (url: string, headers: Record<string, string> = {}): Promise<number> => {
   const response = await fetch(url, { headers });
@@ -16,9 +16,14 @@ const status = async (url: string, headers: Record<string, string> = {}): Promis
   return response.status;
 };
 
+let supabase: TestSupabase;
+beforeAll(async () => {
+  supabase = await testSupabase();
+});
+afterAll(() => supabase.close());
+
 describe('the embedded Supabase', () => {
   test('answers those who send the key, and nobody else', async () => {
-    await using supabase = await testSupabase();
     const table = `${supabase.url}/rest/v1/products?select=id`;
     expect(supabase.serviceKey).toMatch(/^sb_secret_/);
     expect(await status(table)).toBe(401);
@@ -53,7 +58,6 @@ describe('the embedded Supabase', () => {
   });
 
   test('two requests at once do not meet in one transaction', async () => {
-    await using supabase = await testSupabase();
     await supabase.sql(`insert into datasets (name) select 'd' || n from generate_series(1, 20) n`);
     const rows = await supabase.sql('select id, name from datasets');
     const changed = await Promise.all(
@@ -77,29 +81,28 @@ describe('the embedded Supabase', () => {
     const folders = async (): Promise<string[]> =>
       (await readdir(tmpdir())).filter((name) => name.startsWith('gpu-handlers-supabase-'));
     const before = await folders();
-    const supabase = await startLocalSupabase();
+    const another = await startLocalSupabase();
     expect((await folders()).filter((name) => !before.includes(name)).length).toBeGreaterThan(0);
-    const url = supabase.url;
-    await supabase.close();
-    await supabase.close();
-    await expect(supabase.sql('select 1')).rejects.toThrow('closed');
-    await expect(fetch(url)).rejects.toThrow();
+    await another.close();
+    await another.close();
+    await expect(another.sql('select 1')).rejects.toThrow('closed');
+    await expect(fetch(another.url)).rejects.toThrow();
   });
 
   test('a port that is taken is an error', async () => {
-    await using first = await startLocalSupabase();
-    await expect(startLocalSupabase({ port: Number(new URL(first.url).port) })).rejects.toThrow('EADDRINUSE');
+    await expect(startLocalSupabase({ port: Number(new URL(supabase.url).port) })).rejects.toThrow(
+      'EADDRINUSE',
+    );
   });
 
   test("SQL's own errors come through with their code", async () => {
-    await using supabase = await testSupabase();
     await expect(supabase.sql('select * from nothing')).rejects.toMatchObject({ code: '42P01' });
-    await supabase.sql('create table more (a int); insert into more values (1), (2)');
+    await supabase.sql('create table public.more (a int); insert into more values (1), (2)');
     expect(await supabase.sql('select a from more where a > $1', [1])).toEqual([{ a: 2 }]);
+    await supabase.sql('drop table more');
   });
 
   test('thousands of rows are seeded in one statement', async () => {
-    await using supabase = await testSupabase();
     await supabase.sql(
       `insert into cutout_images (external_id, image_url) select n, 'u' from generate_series(1, 5000) n`,
     );
@@ -109,7 +112,6 @@ describe('the embedded Supabase', () => {
 
 describe('the migrations', () => {
   test('run a second time and change nothing', async () => {
-    await using supabase = await testSupabase();
     const shape = () =>
       supabase.sql(`
         select table_name, column_name, data_type, is_nullable from information_schema.columns where table_schema = 'public'
@@ -119,16 +121,18 @@ describe('the migrations', () => {
         union all
         select tablename, indexname, indexdef, '' from pg_indexes where schemaname = 'public'
         order by 1, 2, 3`);
-    await supabase.sql(`insert into datasets (name) values ('stays')`);
+    await supabase.sql(`insert into datasets (name, description) values ('stays', 'as it is')`);
     const before = await shape();
     for (const migration of await readMigrations()) await supabase.sql(migration);
     expect(await shape()).toEqual(before);
-    expect(await supabase.sql('select name from datasets')).toEqual([{ name: 'stays' }]);
+    expect(await supabase.sql(`select description from datasets where name = 'stays'`)).toEqual([
+      { description: 'as it is' },
+    ]);
   });
 
   test('widen the checks of a project that is older, keep its rows and its own rules of access', async () => {
-    await using supabase = await testSupabase();
-    await supabase.sql(`
+    await using older = await testSupabase();
+    await older.sql(`
       drop table embedding_job_failures, embedding_collections, embedding_jobs cascade;
       create table embedding_jobs (
         id uuid primary key default gen_random_uuid(), job_type text, source text, status text,
@@ -143,8 +147,8 @@ describe('the migrations', () => {
       );
       insert into embedding_jobs (purpose, status) values ('matching', 'an old word');
     `);
-    for (const migration of await readMigrations()) await supabase.sql(migration);
-    const { database } = supabase;
+    for (const migration of await readMigrations()) await older.sql(migration);
+    const { database } = older;
     await database.insert({
       table: 'embedding_jobs',
       rows: [{ purpose: 'production', source_config: { a: 1 } }],
@@ -153,16 +157,15 @@ describe('the migrations', () => {
       { name: 'p', collection_type: 'production', source_type: 'matched', image_types: ['real'] },
     ];
     await database.insert({ table: 'embedding_collections', rows });
-    expect(await supabase.sql('select count(*) as jobs from embedding_jobs')).toEqual([{ jobs: 2 }]);
-    const guarded = await supabase.sql(
+    expect(await older.sql('select count(*) as jobs from embedding_jobs')).toEqual([{ jobs: 2 }]);
+    const guarded = await older.sql(
       `select relname from pg_class where relrowsecurity and relname like 'embedding\\_%' order by relname`,
     );
     // Made anew: locked. There before: as it was. embedding_models was made by the first run.
-    expect(guarded.map((row) => row['relname'])).toEqual(['embedding_job_failures', 'embedding_models']);
+    expect(guarded.map((row) => row.relname)).toEqual(['embedding_job_failures', 'embedding_models']);
   });
 
   test('let nobody but the service role mark cutouts or see a table that they made', async () => {
-    await using supabase = await testSupabase();
     const [rights] = await supabase.sql(`
       select has_function_privilege('anon', oid, 'execute') as anon,
         has_function_privilege('authenticated', oid, 'execute') as authenticated,
@@ -181,7 +184,6 @@ describe('the migrations', () => {
   });
 
   test('name private buckets, the one for models closed to pictures', async () => {
-    await using supabase = await testSupabase();
     const buckets = await supabase.sql(
       'select id, public, allowed_mime_types from storage.buckets order by id',
     );

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
@@ -9,7 +11,7 @@ describe('long lists', () => {
   test('are cut so that every value is asked for once and every part fits into an url', () => {
     const text = fc.oneof(fc.uuid(), fc.string({ unit: 'binary', maxLength: 60 }));
     fc.assert(
-      fc.property(fc.array(text, { minLength: 1, maxLength: 800 }), (values) => {
+      fc.property(fc.array(text, { minLength: 1, maxLength: 400 }), (values) => {
         const parts = splitLongList([{ column: 'id', op: 'in', value: values }]);
         const asked = parts.flatMap(({ list }) => list?.value ?? []);
         expect(asked).toEqual([...new Set(values)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)));
@@ -18,12 +20,12 @@ describe('long lists', () => {
           expect(encodedBytes(operand)).toBeLessThanOrEqual(MAX_IN_LIST_BYTES + encodedBytes('()'));
         }
       }),
-      { numRuns: 50 },
+      { numRuns: 25 },
     );
   });
 
   test('10,000 uuids take some fifty requests', () => {
-    const value = fc.sample(fc.uuid(), 10_000);
+    const value = Array.from({ length: 10_000 }, () => randomUUID());
     const parts = splitLongList([{ column: 'id', op: 'in', value }]);
     expect(parts.length).toBeGreaterThan(40);
     expect(parts.length).toBeLessThan(60);
@@ -34,7 +36,7 @@ describe('long lists', () => {
       { column: 'image_type', op: 'in', value: ['real', 'augmented'] },
       { column: 'frame_count', op: 'gt', value: 0 },
     ];
-    const value = fc.sample(fc.uuid(), 500);
+    const value = Array.from({ length: 500 }, () => randomUUID());
     const parts = splitLongList([...other, { column: 'product_id', op: 'in', value }]);
     expect(parts.length).toBe(3);
     for (const { filters, list } of parts) {

@@ -13,7 +13,7 @@ test('a project that cuts pages shorter than asked for is read to the end', asyn
   `);
   const urls: string[] = [];
   const cutting: typeof fetch = (input, init) => {
-    const url = String(input);
+    const url = input instanceof Request ? input.url : input.toString();
     urls.push(url);
     return fetch(url.replace(/limit=\d+/, 'limit=7'), init);
   };
@@ -28,10 +28,8 @@ test('a project that cuts pages shorter than asked for is read to the end', asyn
     }
     return ids.sort();
   };
-  const all = (await supabase.sql('select id from cutout_images order by id')).map((row) =>
-    String(row['id']),
-  );
-  const products = (await supabase.sql('select id from products')).map((row) => String(row['id']));
+  const all = (await supabase.sql('select id from cutout_images order by id')).map((row) => String(row.id));
+  const products = (await supabase.sql('select id from products')).map((row) => String(row.id));
 
   expect(all).toHaveLength(120);
   expect(await read(undefined)).toEqual(all);

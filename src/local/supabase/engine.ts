@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { App, setExperimental } from '@supabase/lite';
@@ -71,12 +71,15 @@ export async function openEngine(options: {
   await app.init();
   await postgres.waitReady;
 
-  if (snapshot === undefined) {
+  const appliedFile = join(options.folder, 'applied.sql');
+  const applied = snapshot !== undefined || (await readFile(appliedFile, 'utf8').catch(() => '')) === schema;
+  if (!applied) {
     await postgres.exec(ROLES_SQL);
     await app.ensureSystemSchema();
     for (const migration of migrations) await postgres.exec(migration);
     if (isNew) await writeSnapshot(schema, () => postgres.dumpDataDir('none'));
   }
+  if (!options.inMemory) await writeFile(appliedFile, schema);
 
   let lastError: PostgresError | undefined;
   const query = postgres.query.bind(postgres);
@@ -101,7 +104,7 @@ export async function openEngine(options: {
     sql: (text, parameters) =>
       inTurn(async () => {
         if (parameters !== undefined) return (await postgres.query<Row>(text, [...parameters])).rows;
-        return ((await postgres.exec(text)).at(-1)?.rows ?? []) as Row[];
+        return (await postgres.exec(text)).at(-1)?.rows ?? [];
       }),
     close: () => inTurn(() => connection.close()),
   };

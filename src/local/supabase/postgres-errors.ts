@@ -36,7 +36,7 @@ function statusOf(code: string): number {
   if (code === '42501') return 403;
   if (code === '42883' || code === '42P01') return 404;
   if (/^(?:22|23|42|P0001)/.test(code)) return 400;
-  return /^53/.test(code) ? 503 : 500;
+  return code.startsWith('53') ? 503 : 500;
 }
 
 export function isPostgresError(error: unknown): error is PostgresError {

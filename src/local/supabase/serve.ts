@@ -3,7 +3,6 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ReadableStream } from 'node:stream/web';
 
 /** What stands behind the HTTP server. */
 export type Answer = (request: Request) => Promise<Response>;
@@ -68,7 +67,7 @@ async function toRequest(incoming: IncomingMessage): Promise<Request> {
 async function send(outgoing: ServerResponse, response: Response): Promise<void> {
   outgoing.writeHead(response.status, Object.fromEntries(response.headers));
   if (response.body === null) outgoing.end();
-  else await pipeline(Readable.fromWeb(response.body as ReadableStream), outgoing);
+  else await pipeline(Readable.fromWeb(response.body), outgoing);
 }
 
 function hasKey(request: Request, key: string): boolean {

@@ -1,6 +1,6 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 
-import { openEngine, type Row } from './engine.ts';
+import { openEngine, type Engine, type Row } from './engine.ts';
 import { serve } from './serve.ts';
 
 /** What the thread is started with. */
@@ -20,11 +20,11 @@ export type ThreadAnswer =
 
 /** The entry of the thread that the database and its HTTP server live in. */
 async function run(port: MessagePort, options: ThreadOptions): Promise<void> {
+  // The port first: where it is taken, nothing else need be begun. Requests that come early wait.
+  const opened = Promise.withResolvers<Engine>();
+  const server = await serve(async (request) => (await opened.promise).answer(request), options);
   const engine = await openEngine(options);
-  const server = await serve(engine.answer, options).catch(async (error: unknown) => {
-    await engine.close();
-    throw error;
-  });
+  opened.resolve(engine);
   const perform = async (call: ThreadCall): Promise<Row[]> => {
     if (call.task === 'sql') return engine.sql(call.text, call.parameters);
     await server.close();
