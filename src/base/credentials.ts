@@ -20,7 +20,7 @@ export interface SupabaseCredentials {
   key: string;
 }
 
-export interface QdrantCredentials {
+interface QdrantCredentials {
   url: string;
   /** Absent: the server takes no key. */
   apiKey?: string;

@@ -152,10 +152,8 @@ export const EMBEDDING_FIELDS = z.object(
 );
 
 type EmbeddingFields = z.infer<typeof EMBEDDING_FIELDS>;
-export type ModelType = EmbeddingFields['model_type'];
 export type SourceConfig = z.infer<typeof SOURCE_CONFIG>;
 export type LegacyImage = z.infer<typeof IMAGE>;
-export type CollectionMetadata = z.infer<typeof COLLECTION_METADATA>;
 
 /** A job's input, checked: defaults are filled in, ids are in lower case, nulls are gone. */
 export interface EmbeddingInput extends EmbeddingFields {

@@ -4,13 +4,7 @@ import { parseInput } from '../base/parse-input.ts';
 import { crossCheck } from './input-checks.ts';
 import { EMBEDDING_FIELDS, type EmbeddingInput } from './input-schema.ts';
 
-export type {
-  CollectionMetadata,
-  EmbeddingInput,
-  LegacyImage,
-  ModelType,
-  SourceConfig,
-} from './input-schema.ts';
+export type { EmbeddingInput, LegacyImage, SourceConfig } from './input-schema.ts';
 
 /**
  * A job's input as JSON Schema (draft 2020-12): every key by itself. What holds between keys (a pair of address and
