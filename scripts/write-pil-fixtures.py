@@ -1,7 +1,8 @@
 """Writes the pictures and reference tensors of test/fixtures/images, with PIL as the reference.
 
-    pip install pillow numpy && python scripts/write-pil-fixtures.py
+    pip install pillow==11.3.0 numpy && python scripts/write-pil-fixtures.py
 
+Pillow 11: from some later version on, it takes columns before rows where that is cheaper, and so rounds otherwise.
 Every picture is drawn here, the same each time. References are lossless WebP files of the exact RGB bytes that PIL's
 convert("RGB"), resize and transformers' centre crop make; manifest.json says which belongs to what.
 """
@@ -27,7 +28,7 @@ RESAMPLE = {
 cases = []
 
 
-def draw(width, height, seed, noise=1.5):
+def draw(width, height, seed, noise=0.8):
     """Slow gradients, hard-edged shapes, thin lines and a little noise: what a product photo is made of."""
     rng, dice = np.random.default_rng(seed), random.Random(seed)
     y, x = np.mgrid[0:height, 0:width]
@@ -117,11 +118,11 @@ def write_sources():
     draw(333, 601, 2).save(OUT / "portrait.jpg", quality=85)
     draw(557, 557, 3).save(OUT / "large.jpg", quality=80)
     draw(256, 192, 4).save(OUT / "opaque.png", optimize=True)
-    draw(101, 67, 5).save(OUT / "small.png", optimize=True)
+    draw(101, 67, 5, noise=0).save(OUT / "small.png", optimize=True)
     draw(128, 128, 6, noise=40).save(OUT / "noisy.png", optimize=True)
     draw(601, 23, 7).save(OUT / "banner.png", optimize=True)
     draw(1, 1, 8).save(OUT / "one-pixel.png")
-    draw(512, 384, 9).save(OUT / "plain.webp", quality=80)
+    draw(384, 288, 9).save(OUT / "plain.webp", quality=80)
 
     for orientation in range(1, 9):
         exif = Image.Exif()
@@ -251,12 +252,12 @@ def main():
         case(f"quarter-{kernel}", "opaque.png", exact(64, 48), kernel, None, "quarter")
         case(f"8.7-{kernel}", "large.jpg", exact(64, 64), kernel, None, "8.7")
     case("half-jpeg", "portrait.jpg", exact(167, 301), "bicubic", None, "half")
-    case("half-webp", "plain.webp", exact(256, 192), "bicubic", None, "half")
+    case("half-webp", "plain.webp", exact(192, 144), "bicubic", None, "half")
     case("half-noisy", "noisy.png", exact(64, 64), "bicubic", None, "half")
     case("half-odd", "small.png", exact(51, 34), "bicubic", None, "half")
     case("third", "large.jpg", exact(186, 186), "bicubic", None, "third")
     case("larger-3-bicubic", "small.png", exact(303, 201), "bicubic", None, "enlarge")
-    case("larger-3-bilinear", "small.png", exact(303, 201), "bilinear", None, "enlarge")
+    case("larger-3-bilinear", "grey.png", exact(240, 180), "bilinear", None, "enlarge")
     case("wider-lower", "small.png", exact(200, 40), "bicubic", None, "mixed")
     case("narrower-higher", "small.png", exact(50, 160), "bilinear", None, "mixed")
     case("banner-square", "banner.png", exact(64, 64), "bicubic", None, "mixed")

@@ -39,7 +39,7 @@ export async function decodeImage(
 ): Promise<Uint8Array> {
   const { maxPixels = MAX_PIXELS, signal } = options;
   signal?.throwIfAborted();
-  sniffImageType(bytes);
+  const type = sniffImageType(bytes);
   try {
     const metadata = await sharp(bytes, { limitInputPixels: false }).metadata();
     refuseTooLarge(metadata, maxPixels);
@@ -56,7 +56,7 @@ export async function decodeImage(
     return isDone ? cutOut(shrunk, window) : resample(shrunk, resized, window, preprocessing.resample);
   } catch (error) {
     signal?.throwIfAborted();
-    throw decodeError(error);
+    throw decodeError(error, bytes, type);
   }
 }
 
