@@ -33,8 +33,8 @@ interface OpenOptions extends Pick<ThreadOptions, 'model' | 'providers' | 'requi
   probe: (session: InferenceSession, provider: ExecutionProvider) => Promise<void>;
 }
 
-/** Errors only: the runtime's warnings are about its own optimiser. */
-const LOG_ERRORS = 3;
+/** Nothing: what goes wrong in a run is thrown, and logged once by us. */
+const LOG_FATAL_ONLY = 4;
 
 /**
  * A session of the first provider, in order, that comes up and proves itself in one run. Each is tried alone (ONNX
@@ -76,7 +76,7 @@ async function tryProvider(
 ): Promise<Pick<OpenedSession, 'session' | 'placement'>> {
   const settings: InferenceSession.SessionOptions = {
     executionProviders: [provider],
-    logSeverityLevel: LOG_ERRORS,
+    logSeverityLevel: LOG_FATAL_ONLY,
     ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
   };
   if (!isGpu(provider)) {

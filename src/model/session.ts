@@ -8,6 +8,8 @@ import type { FromThread, ThreadOptions, ToThread } from './session-messages.ts'
 
 export interface SessionOptions extends Omit<ThreadOptions, 'closing'> {
   log: Log;
+  /** What the thread runs; session-thread.ts by default. */
+  thread?: URL;
 }
 
 export interface Session {
@@ -33,10 +35,10 @@ const THREAD = new URL(`./session-thread${extname(import.meta.url)}`, import.met
  * @throws ModelError `gpu_required`, `model_load_failed`, `model_mismatch`, `out_of_memory`.
  */
 export async function createSession(options: SessionOptions): Promise<Session> {
-  const { log, ...forThread } = options;
+  const { log, thread = THREAD, ...forThread } = options;
   if (options.requireGpu && !options.providers.some(isGpu)) throw noProvider(options, []);
   const closing = new Int32Array(new SharedArrayBuffer(4));
-  const worker = new Worker(THREAD, {
+  const worker = new Worker(thread, {
     workerData: { ...forThread, closing } satisfies ThreadOptions,
     transferList: typeof options.model === 'string' ? [] : [options.model.buffer as ArrayBuffer],
     env: SHARE_ENV,
