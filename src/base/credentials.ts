@@ -73,14 +73,14 @@ function findSupabase(input: CredentialKeys, settings: CredentialSettings): Foun
   return neither(names, variables);
 }
 
+/** An address without a key is a server that takes none; the other source's key is not sent to it either. */
 function findQdrant(input: CredentialKeys, settings: CredentialSettings): Found<QdrantCredentials> {
   const names = { url: 'qdrant_url', key: 'qdrant_api_key' };
   if (input.qdrant_url !== undefined || input.qdrant_api_key !== undefined) {
-    return withoutEmptyKey(pair(input.qdrant_url, input.qdrant_api_key, names));
+    return withoutEmptyKey(pair(input.qdrant_url, input.qdrant_api_key ?? '', names));
   }
   const variables = { url: 'QDRANT_URL', key: 'QDRANT_API_KEY' };
   if (settings.QDRANT_URL !== undefined || settings.QDRANT_API_KEY !== undefined) {
-    // An empty variable counts as absent: an address without a key is a server that takes none.
     return withoutEmptyKey(pair(settings.QDRANT_URL, settings.QDRANT_API_KEY ?? '', variables));
   }
   return neither(names, variables);

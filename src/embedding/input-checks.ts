@@ -7,12 +7,12 @@ type Fields = Omit<EmbeddingInput, 'unknownKeys'>;
 export function crossCheck(input: Fields): InputIssue[] {
   const issues = pairIssues(input);
   if (input.job_id === undefined) {
-    if (input.images === undefined) issues.push({ key: 'images', message: MISSING_IMAGES });
+    if (!hasImages(input)) issues.push({ key: 'images', message: MISSING_IMAGES });
     return issues;
   }
   if (input.source_config !== undefined)
     return [...issues, ...sourceIssues(input.source_config, input.collection_name)];
-  if (input.images === undefined) return [...issues, { key: 'source_config', message: MISSING_SOURCE }];
+  if (!hasImages(input)) return [...issues, { key: 'source_config', message: MISSING_SOURCE }];
   const homeless = input.images.findIndex(
     (image) => (image.collection ?? input.collection_name) === undefined,
   );
@@ -23,6 +23,10 @@ export function crossCheck(input: Fields): InputIssue[] {
     });
   }
   return issues;
+}
+
+function hasImages(input: Fields): input is Fields & { images: readonly unknown[] } {
+  return input.images !== undefined && input.images.length > 0;
 }
 
 const MISSING_IMAGES = 'is missing; expected a list of images, or job_id with source_config';
@@ -36,6 +40,8 @@ const PAIRS = [
 function pairIssues(input: Fields): InputIssue[] {
   return PAIRS.flatMap(([url, key]) => {
     if ((input[url] === undefined) === (input[key] === undefined)) return [];
+    // A Qdrant may take no key; a Supabase always does.
+    if (url === 'qdrant_url' && input[key] === undefined) return [];
     const [given, missing] = input[url] === undefined ? [key, url] : [url, key];
     return [{ key: missing, message: `is missing; ${given} is given, and the two are only taken together` }];
   });

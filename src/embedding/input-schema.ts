@@ -131,7 +131,6 @@ export const EMBEDDING_FIELDS = z.object(
     source_config: SOURCE_CONFIG.optional().describe('What to read from the database.'),
     images: z
       .array(IMAGE, { error: 'expected a list of images' })
-      .min(1, { error: 'expected at least one image' })
       .optional()
       .describe('The images themselves; used where source_config is absent.'),
     collection_metadata: COLLECTION_METADATA.optional().describe(

@@ -56,8 +56,10 @@ describe('resolveCredentials', () => {
     const { QDRANT_URL, SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY } = ENVIRONMENT;
     const environment = { QDRANT_URL, SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY };
     expect(resolveCredentials({}, environment).qdrant).toEqual({ url: QDRANT_URL });
-    const input = { qdrant_url: 'http://localhost:6333', qdrant_api_key: '' };
-    expect(resolveCredentials(input, ENVIRONMENT).qdrant).toEqual({ url: 'http://localhost:6333' });
+    const bare = { qdrant_url: 'http://localhost:6333' };
+    for (const input of [bare, { ...bare, qdrant_api_key: '' }]) {
+      expect(resolveCredentials(input, ENVIRONMENT).qdrant).toEqual({ url: 'http://localhost:6333' });
+    }
   });
 
   test('names what to set, of both stores at once', () => {

@@ -68,7 +68,6 @@ describe('as a validator sees it', () => {
     ['an unknown model', { model_type: 'dinov9' }],
     ['an id that is no uuid', { job_id: '12' }],
     ['an image without a url', { images: [{ ...image, url: null }] }],
-    ['an image of another scheme', { images: [{ ...image, url: 'ftp://x/a.png' }] }],
     ['a torch checkpoint', { checkpoint_url: 'best.pth' }],
     ['a column that is none', { source_config: { filters: { product_filter: { 'a;b': 1 } } } }],
     ['no object', 'text'],
