@@ -48,7 +48,7 @@ export async function searchCutouts(
       page,
       SEARCHES,
       async ({ payload, vector }) => {
-        const truth = truths.get(String(payload['cutout_id']));
+        const truth = truths.get(String(payload.cutout_id));
         if (truth === undefined || vector === undefined) return null;
         const points = await store.search(collections.products, vector, {
           limit: POINTS_A_SEARCH,
@@ -58,7 +58,7 @@ export async function searchCutouts(
         const matches = nearestProducts(points);
         return {
           ...truth,
-          url: String(payload['url']),
+          url: String(payload.url),
           matches,
           right: matches[0]?.productId === truth.productId,
         };
@@ -79,13 +79,13 @@ export function recallOf(cutouts: readonly { inFamily: boolean; right: boolean }
 function nearestProducts(points: readonly { score: number; payload: Record<string, unknown> }[]): Match[] {
   const byProduct = new Map<string, Match>();
   for (const { score, payload } of points) {
-    const productId = String(payload['product_id']);
+    const productId = String(payload.product_id);
     // Points come best first: the first one of a product is its best.
     if (byProduct.has(productId)) continue;
     byProduct.set(productId, {
       productId,
-      productName: String(payload['product_name'] ?? productId),
-      url: String(payload['url']),
+      productName: typeof payload.product_name === 'string' ? payload.product_name : productId,
+      url: String(payload.url),
       score,
     });
   }

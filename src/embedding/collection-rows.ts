@@ -74,7 +74,7 @@ async function writeRow(row: Row, nearest: string, { database, warn }: Collectio
     [CHECK_VIOLATION]: { collection_type: nearest, source_type: null },
     [FOREIGN_KEY_VIOLATION]: { embedding_model_id: null, source_dataset_id: null },
   };
-  const name = String(row['name']);
+  const name = String(row.name);
   // Each round changes one column, so it ends after as many rounds as there are columns.
   for (let current = row; ;) {
     try {

@@ -54,8 +54,8 @@ async function anyModelOf(
     pageSize: 1,
     signal,
   });
-  for await (const [point] of pages) return String(point?.payload['model'] ?? 'unknown');
-  return 'unknown';
+  for await (const [point] of pages) return JSON.stringify(point?.payload.model);
+  return 'an unknown one';
 }
 
 /** How many vectors a collection holds, counted by the store; undefined where the store cannot say. */

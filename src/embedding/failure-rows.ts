@@ -26,11 +26,12 @@ export function createFailureRows(
     try {
       await database.upsert({
         table: TABLE,
-        onConflict: 'job_id,collection,image_id,url',
+        onConflict: 'job_id,collection,image_id',
         rows: failures.map((f) => ({
           job_id: jobId,
           collection: f.collection,
           image_id: f.id,
+          image_type: f.type,
           url: f.url,
           code: f.code,
           message: f.message,
@@ -51,7 +52,7 @@ export function createFailureRows(
     const failures = waiting;
     waiting = [];
     // A row may come once in an upsert.
-    const unique = new Map(failures.map((f) => [JSON.stringify([f.collection, f.id, f.url]), f]));
+    const unique = new Map(failures.map((f) => [JSON.stringify([f.collection, f.id]), f]));
     writing = writing.then(() => write([...unique.values()]));
     return writing;
   };

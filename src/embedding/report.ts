@@ -1,5 +1,4 @@
 import { HandlerError, messageOf, StoppedError, toHandlerError } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
 import type { VectorStore } from '../qdrant/store.ts';
 import type { Database } from '../supabase/database.ts';
 import type { JobContext } from '../worker/types.ts';
@@ -26,13 +25,13 @@ export interface Report {
   /** Aborts when the job is to stop, for whichever reason; the reason is a StoppedError. */
   readonly signal: AbortSignal;
   readonly skipped: ListingTally;
-  warn(message: string): void;
+  readonly warn: (message: string) => void;
   /** The job is under way: the row says so from here on. */
   start(): Promise<void>;
   /** The model that runs, and what the counting pass found, by collection. */
   planned(model: { dim: number; fingerprint: string }, counts: ReadonlyMap<string, number>): void;
   written(collection: string, refs: readonly ImageRef[]): Promise<void>;
-  failed(image: FailedImage): void;
+  readonly failed: (image: FailedImage) => void;
   /** Every image was written or failed. */
   complete(): Promise<EmbeddingOutput>;
   /**

@@ -75,7 +75,7 @@ export function createStatelessSink(images: readonly LegacyImage[]): StatelessSi
           : undefined;
       return {
         status: error === undefined ? 'success' : 'error',
-        embeddings: images.flatMap((image, i) => embeddingOf(image, vectors.get(refs[i] as ImageRef))),
+        embeddings: refs.flatMap((ref, i) => embeddingOf(images[i], vectors.get(ref))),
         failed_ids: refs.filter((ref) => failed.has(ref)).map(({ id }) => id),
         processed_count: tally.processed,
         failed_count: tally.failed,
@@ -90,8 +90,8 @@ export function createStatelessSink(images: readonly LegacyImage[]): StatelessSi
   };
 }
 
-function embeddingOf(image: LegacyImage, vector: Float32Array | undefined): StatelessEmbedding[] {
-  if (vector === undefined) return [];
+function embeddingOf(image: LegacyImage | undefined, vector: Float32Array | undefined): StatelessEmbedding[] {
+  if (image === undefined || vector === undefined) return [];
   const passed = Object.entries(image).filter(([key]) => !NOT_PASSED_ON.has(key));
   return [
     {

@@ -4,6 +4,7 @@ import type { ImageRef } from './image-ref.ts';
 /** One failed image as the output and the optional table tell it. */
 export interface Failure {
   id: string;
+  type: 'product' | 'cutout';
   collection: string;
   /** As stored; never a signed address. */
   url: string;
@@ -79,6 +80,7 @@ export function createTally(): Tally {
       failedByCode[error.code] = (failedByCode[error.code] ?? 0) + 1;
       const failure: Failure = {
         id: ref.id,
+        type: ref.type,
         collection: ref.collection,
         url: ref.url.slice(0, URL_CHARS),
         code: error.code,

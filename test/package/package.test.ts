@@ -89,7 +89,7 @@ test('works from another folder: the types check, the handler embeds, and the pr
     schema: 'object',
     same: true,
   });
-  expect(said['length']).toBe(said['dim']);
+  expect(said.length).toBe(said.dim);
 }, 60_000);
 
 test('the built handler is a program: one JSON document, exit 0, or exit 1 with an error', async () => {
