@@ -5,6 +5,7 @@ export interface TestQdrant extends AsyncDisposable {
   url: string;
   apiKey: string;
   store: VectorStore;
+  close(): Promise<void>;
 }
 
 /** An empty Qdrant of its own for a test, with an api key, and a store on it: `await using qdrant = await testQdrant()`. */
@@ -16,6 +17,7 @@ export async function testQdrant(options: { dataDir?: string } = {}): Promise<Te
     url,
     apiKey,
     store: createVectorStore({ url, apiKey }),
+    close: () => server.close(),
     [Symbol.asyncDispose]: () => server.close(),
   };
 }

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 
+import type { PGlite } from '@electric-sql/pglite';
+
 import { openDatabase } from './database.ts';
 import { createQdrantServer } from './server.ts';
 
@@ -28,26 +30,33 @@ export interface LocalQdrant extends AsyncDisposable {
  */
 export async function startLocalQdrant(options: LocalQdrantOptions = {}): Promise<LocalQdrant> {
   const { dataDir, port = 0, apiKey } = options;
-  const database = await openDatabase(dataDir);
+  const { promise: database, resolve, reject } = Promise.withResolvers<PGlite>();
   const served = createQdrantServer(database, apiKey);
   const { server } = served;
-  server.listen(port, '127.0.0.1');
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
-  let closing: Promise<void> | undefined;
-  const stop = async (): Promise<void> => {
+  const stopListening = async (): Promise<void> => {
     const closed = once(server, 'close');
     server.close();
     await served.idle();
     server.closeAllConnections();
     await closed;
-    await database.close();
   };
-  const close = (): Promise<void> => (closing ??= stop());
+
+  // The port first: where it is taken, another one may be at work in the same folder.
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  openDatabase(dataDir).then(resolve, reject);
+  try {
+    await database;
+  } catch (error) {
+    await stopListening();
+    throw error;
+  }
+
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> =>
+    (closing ??= stopListening().then(async () => {
+      await (await database).close();
+    }));
   const { port: bound } = server.address() as AddressInfo;
   return { url: `http://127.0.0.1:${String(bound)}`, apiKey, close, [Symbol.asyncDispose]: close };
 }

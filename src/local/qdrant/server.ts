@@ -8,7 +8,7 @@ import { parseExact, stringifyExact } from './json.ts';
 import { QDRANT_VERSION, ROUTES, type Result } from './routes.ts';
 
 /** Qdrant's own default, `max_request_size_mb: 32`. */
-export const MAX_BODY_BYTES = 32 * 1024 * 1024;
+const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
 /** Longer than clients keep a connection, so that they close it and not we, under their hands. */
 const KEEP_ALIVE_MS = 65_000;
@@ -36,8 +36,8 @@ export interface QdrantServer {
   idle(): Promise<void>;
 }
 
-/** Speaks Qdrant's REST API, in its forms of success and failure, over the database. */
-export function createQdrantServer(database: PGlite, apiKey: string | undefined): QdrantServer {
+/** Speaks Qdrant's REST API, in its forms of success and failure; requests wait for the database to be open. */
+export function createQdrantServer(database: Promise<PGlite>, apiKey: string | undefined): QdrantServer {
   const running = new Set<Promise<void>>();
   const server = createServer((request, response) => {
     const answering = answer({ request, response, database, apiKey }).finally(() =>
@@ -57,7 +57,7 @@ export function createQdrantServer(database: PGlite, apiKey: string | undefined)
 interface Exchange {
   request: IncomingMessage;
   response: ServerResponse;
-  database: PGlite;
+  database: Promise<PGlite>;
   apiKey: string | undefined;
 }
 
@@ -73,7 +73,7 @@ async function answer({ request, response, database, apiKey }: Exchange): Promis
       return;
     }
     checkKey(request, apiKey);
-    const result = await run(request, url, database);
+    const result = await run(request, url, await database);
     fields = `"result":${'json' in result ? result.json : stringifyExact(result.value)},"status":"ok"`;
   } catch (error) {
     status = error instanceof Fault ? error.status : 500;
