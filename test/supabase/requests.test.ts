@@ -161,9 +161,11 @@ test('a signal stops a request under way, with its own reason', async () => {
   const signing = failure(
     server.database.signUrls({ bucket: 'b', paths: ['p'], expiresInSeconds: 1, signal: stop.signal }),
   );
+  const adding = failure(server.database.insert({ table: 'things', rows: [{ id: 1 }], signal: stop.signal }));
   const reason = new StoppedError('cancelled', 'the job was cancelled');
   stop.abort(reason);
   expect(await reading).toBe(reason);
+  expect(await adding).toBe(reason);
   expect(await signing).toBe(reason);
 });
 
