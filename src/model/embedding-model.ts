@@ -19,7 +19,7 @@ export interface EmbeddingModel extends AsyncDisposable {
    * Vectors of `count` pictures, in order, each of length 1. `pixels` are `[count, height, width, 3]` RGB bytes; they
    * are copied at once, so the buffer is the caller's again when this returns its promise (a SharedArrayBuffer is
    * read in place: leave it alone until then). Calls queue up, so a caller keeps the thread busy by asking for the next batch
-   * before the last one is back.
+   * before the last one is back. A picture on which the model overflows gets a vector of NaN or infinity.
    * @throws ModelError `model_closed`, `out_of_memory`, `model_thread_stopped`, `inference_failed`.
    */
   embed(pixels: Uint8Array, count: number): Promise<Float32Array>;

@@ -33,6 +33,9 @@ interface OpenOptions extends Pick<ThreadOptions, 'model' | 'providers' | 'requi
   probe: (session: InferenceSession, provider: ExecutionProvider) => Promise<void>;
 }
 
+/** What another provider would not cure. */
+const FAULTS_OF_THE_FILE: ReadonlySet<string> = new Set(['model_mismatch', 'vector_not_finite']);
+
 /** Nothing: what goes wrong in a run is thrown, and logged once by us. */
 const LOG_FATAL_ONLY = 4;
 
@@ -40,7 +43,8 @@ const LOG_FATAL_ONLY = 4;
  * A session of the first provider, in order, that comes up and proves itself in one run. Each is tried alone (ONNX
  * Runtime itself adds the CPU for operators that the provider lacks); a GPU provider that leaves the heavy operators to
  * the CPU has not come up.
- * @throws ModelError `gpu_required` or `model_load_failed`, with the reason of each provider.
+ * @throws ModelError `gpu_required` or `model_load_failed`, with the reason of each provider; `model_mismatch`,
+ * `vector_not_finite` where the file is at fault.
  */
 export async function openSession(options: OpenOptions): Promise<OpenedSession> {
   const failures: ProviderFailure[] = [];
@@ -49,6 +53,7 @@ export async function openSession(options: OpenOptions): Promise<OpenedSession> 
     try {
       return { ...(await tryProvider(provider, options)), provider, failures };
     } catch (error) {
+      if (error instanceof ModelError && FAULTS_OF_THE_FILE.has(error.code)) throw error;
       failures.push({ provider, reason: messageOf(error).trim() });
     }
   }

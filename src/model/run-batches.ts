@@ -30,7 +30,7 @@ export function isOutOfMemory(error: unknown): boolean {
 /**
  * Vectors of all rows, in order, in runs of one fixed size: the last one is padded with zeros whose vectors are thrown
  * away. When memory runs out the batch is halved, down to the smallest, and the same rows are tried again.
- * @throws ModelError `out_of_memory` at the smallest batch, `vector_not_finite`; other errors of `run` as they are.
+ * @throws ModelError `out_of_memory` at the smallest batch; other errors of `run` as they are.
  */
 export async function runBatches(options: RunBatchesOptions): Promise<Float32Array> {
   const { pixels, count, rowBytes, state } = options;
@@ -51,11 +51,7 @@ export async function runBatches(options: RunBatchesOptions): Promise<Float32Arr
     }
     const dim = batch.length / size;
     vectors ??= new Float32Array(count * dim);
-    const wanted = batch.subarray(0, rows * dim);
-    if (!wanted.every(Number.isFinite)) {
-      throw new ModelError('vector_not_finite', 'the model gave a vector with values that are no numbers');
-    }
-    vectors.set(wanted, at * dim);
+    vectors.set(batch.subarray(0, rows * dim), at * dim);
     at += rows;
   }
   return vectors ?? new Float32Array(0);

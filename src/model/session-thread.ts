@@ -70,7 +70,11 @@ async function start(): Promise<Ready> {
     probe: async (candidate, name) => {
       const batchSize = options.fixedBatch ?? options.batchSize ?? DEFAULT_BATCH_SIZE[name];
       state = { batchSize, minBatchSize: options.fixedBatch ?? 1 };
-      dim = (await embedWith(candidate, new Uint8Array(rowBytes), 1)).length;
+      const vector = await embedWith(candidate, new Uint8Array(rowBytes), 1);
+      if (!vector.every(Number.isFinite)) {
+        throw new ModelError('vector_not_finite', 'the model gives NaN or infinity for a black picture');
+      }
+      dim = vector.length;
     },
   });
   send({

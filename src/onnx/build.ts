@@ -8,7 +8,7 @@ export function float(value: number): { float: number } {
 }
 
 /** An attribute in short: whole number = int, `float(x)`, string, list of whole numbers = ints, or any value in full. */
-export type AttributeInput =
+type AttributeInput =
   | number
   | bigint
   | string
@@ -17,12 +17,12 @@ export type AttributeInput =
   | { floats: readonly number[] }
   | AttributeValue;
 
-export type ConstantData = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Int8Array;
+type ConstantData = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Int8Array;
 
 /** A length (number), a name for a length that is not fixed (string), or null for unknown. */
 export type DimensionInput = number | string | null;
 
-export interface NodeOptions {
+interface NodeOptions {
   attributes?: Readonly<Record<string, AttributeInput>>;
   /** Of the node and, for one output, of its value; must be new. */
   name?: string;
@@ -174,11 +174,7 @@ export function graphBuilder(options: GraphBuilderOptions): GraphBuilder {
 }
 
 /** A tensor with these values in its raw data (a view, not a copy). */
-export function tensorOf(
-  data: ConstantData,
-  dims: readonly number[],
-  name: string,
-): Tensor & { name: string } {
+function tensorOf(data: ConstantData, dims: readonly number[], name: string): Tensor & { name: string } {
   const length = dims.reduce((a, b) => a * b, 1);
   if (length !== data.length) {
     throw misuse(

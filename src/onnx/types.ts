@@ -16,18 +16,18 @@ export interface OnnxModel extends Extensible {
   functions: OnnxFunction[];
 }
 
-export interface Extensible {
+interface Extensible {
   /** Fields that these types don't name: encoded, tag included. */
   unknown?: Uint8Array[];
 }
 
-export interface OpsetImport extends Extensible {
+interface OpsetImport extends Extensible {
   /** Absent or '' is the standard ONNX domain. */
   domain?: string;
   version: number;
 }
 
-export interface StringEntry extends Extensible {
+interface StringEntry extends Extensible {
   key: string;
   value: string;
 }
@@ -133,30 +133,30 @@ export interface ValueInfo extends Extensible {
   metadata: StringEntry[];
 }
 
-export interface ValueType extends Extensible {
+interface ValueType extends Extensible {
   denotation?: string;
   /** Absent for sequences, maps and optionals, which stay in `unknown`. */
   tensorType?: TensorType;
 }
 
-export interface TensorType extends Extensible {
+interface TensorType extends Extensible {
   elemType: number;
   /** Absent: unknown rank. */
   shape?: Shape;
 }
 
-export interface Shape extends Extensible {
+interface Shape extends Extensible {
   dims: Dimension[];
 }
 
 /** A fixed length (`value`), a named one (`param`), or unknown (neither). */
-export interface Dimension extends Extensible {
+interface Dimension extends Extensible {
   value?: number;
   param?: string;
   denotation?: string;
 }
 
-export interface OnnxFunction extends Extensible {
+interface OnnxFunction extends Extensible {
   name: string;
   domain?: string;
   overload?: string;

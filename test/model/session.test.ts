@@ -31,7 +31,7 @@ function options(): SessionOptions {
 }
 
 test('the caller’s thread goes on while one run is under way', async () => {
-  const count = 1500;
+  const count = 400;
   const session = await createSession({ ...options(), threads: 1, batchSize: count });
   const pixels = randomPixels(count);
   let ticks = 0;
@@ -56,7 +56,20 @@ test('an output of another shape is refused before any image', async () => {
   const x = g.input('pixels', 'uint8', ['batch', SIDE, SIDE, 3]);
   g.output(g.node('Cast', [x], { attributes: { to: 1 } }), 'float32', ['batch', SIDE, SIDE, 3], 'vectors');
   const wrong = { ...options(), model: writeModel(g.toModel()), inputName: 'pixels', outputName: 'vectors' };
+  await expect(createSession({ ...wrong, model: wrong.model.slice() })).rejects.toMatchObject({
+    code: 'model_mismatch',
+  });
   await expect(createSession(wrong)).rejects.toThrow(/gave float32 \[2, 32, 32, 3\] for a batch of 2/);
+});
+
+test('a model that gives no numbers is refused before any image', async () => {
+  const g = graphBuilder({ name: 'nan' });
+  const x = g.input('pixels', 'uint8', ['batch', SIDE, SIDE, 3]);
+  const cast = g.node('Cast', [x], { attributes: { to: 1 } });
+  const mean = g.node('ReduceMean', [cast], { attributes: { axes: [1, 2], keepdims: 0 } });
+  g.output(g.node('Div', [mean, mean]), 'float32', ['batch', 3], 'vectors');
+  const wrong = { ...options(), model: writeModel(g.toModel()), inputName: 'pixels', outputName: 'vectors' };
+  await expect(createSession(wrong)).rejects.toThrow(/NaN or infinity for a black picture/);
 });
 
 test('a thread that dies takes no call with it: each is refused, and so is the next', async () => {
