@@ -1,7 +1,7 @@
 import { StoreError } from '../base/errors.ts';
 
 /** Qdrant's REST port. Its cloud listens there too, so that an address without a port means this one. */
-export const QDRANT_PORT = 6333;
+const QDRANT_PORT = 6333;
 
 export interface QdrantAddress {
   /** Scheme and host, as in `https://xyz.cloud.qdrant.io`. */

@@ -5,7 +5,7 @@ import type { Connection } from './connection.ts';
 import { storeError } from './errors.ts';
 
 /** The contract's payload indexes: what the page and the search filter by. */
-export const PAYLOAD_INDEXES = {
+const PAYLOAD_INDEXES = {
   source: 'keyword',
   product_id: 'keyword',
   barcode: 'keyword',

@@ -6,7 +6,7 @@ import { watchAnswer } from './answer-watch.ts';
 import { storeError, translate } from './errors.ts';
 
 /** The client's calls, one for each operation of Qdrant's OpenAPI description. They take a signal; its methods don't. */
-export type QdrantApi = ReturnType<QdrantClient['api']>;
+type QdrantApi = ReturnType<QdrantClient['api']>;
 
 export interface Connection {
   /**
@@ -28,7 +28,7 @@ export interface ConnectionOptions {
 }
 
 /** A 256-point upsert takes well under a second; what takes this long is lost. */
-export const QDRANT_TIMEOUT_MS = 30_000;
+const QDRANT_TIMEOUT_MS = 30_000;
 
 /** Upserts, reads and counts of one job at once; the client's default of 25 is for servers. */
 const MAX_CONNECTIONS = 8;

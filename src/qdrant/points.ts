@@ -50,12 +50,6 @@ export function toQdrantVector(vector: Float32Array, owner: string): number[] {
   throw storeError('qdrant_rejected', text);
 }
 
-export interface QdrantPoint {
-  id: string | number;
-  vector: number[];
-  payload: Record<string, unknown>;
-}
-
 /**
  * Groups for one request each, bounded in points and in bytes of JSON; a point larger than the bound goes alone.
  * A point that is given twice is sent once, as it was given last: requests run side by side, so that their order

@@ -9,7 +9,6 @@ import type { FoundPoint, ScrollOptions, SearchOptions, StoredPoint } from './re
 
 export type { Condition, PointFilter } from './filters.ts';
 export type { Point, PointId } from './points.ts';
-export type { FoundPoint, ScrollOptions, SearchOptions, StoredPoint } from './reading.ts';
 
 /**
  * Collections and points. Ids come back as Qdrant writes them: uuids in lower case, integers as number, above 2^53 as

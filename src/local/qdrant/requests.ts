@@ -47,7 +47,7 @@ const withVector = defaulted(
 const limit = z.number().int().min(1, { error: 'value must be 1 or larger' });
 const offset = defaulted(z.number().int().min(0), 0);
 
-export const DISTANCES = ['Cosine', 'Dot', 'Euclid', 'Manhattan'] as const;
+const DISTANCES = ['Cosine', 'Dot', 'Euclid', 'Manhattan'] as const;
 export type Distance = (typeof DISTANCES)[number];
 
 /** What pgvector can hold; Qdrant itself goes to 65,536. */

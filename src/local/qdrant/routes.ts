@@ -6,7 +6,7 @@ import * as points from './points.ts';
 import * as requests from './requests.ts';
 import { parseBody } from './requests.ts';
 
-export interface Call {
+interface Call {
   database: PGlite;
   /** The path's variable parts, decoded. */
   names: readonly string[];
