@@ -132,6 +132,7 @@ describe('images that a job carries itself', () => {
         const pictures = (items: readonly { id: string; url: string; collection: string }[]): Set<string> =>
           new Set(items.map((item) => `${item.collection} ${String(pointIdOf(item.id))} ${item.url}`));
         expect(pictures(refs)).toEqual(pictures(images));
+        expect(refs.length).toBe(pictures(images).size);
         expect(refs.length + tally.repeated_images).toBe(images.length);
       }),
     );

@@ -48,13 +48,15 @@ describe('which products', () => {
   });
 
   test('matched: those with at least one cutout matched to them', async () => {
-    const { ids } = await products({ product_source: 'matched' });
+    const { ids, tally } = await products({ product_source: 'matched' });
     expect(ids).toEqual(firstFrames(isMatched));
+    expect(tally.products_without_images).toBe(0);
   });
 
   test('new: those with none', async () => {
-    const { ids } = await products({ product_source: 'new' });
+    const { ids, tally } = await products({ product_source: 'new' });
     expect(ids).toEqual(firstFrames((i) => !isMatched(i)));
+    expect(tally.products_without_images).toBe(0);
   });
 
   test('selected: five ids give exactly their frames', async () => {
