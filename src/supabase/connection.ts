@@ -18,9 +18,9 @@ interface Answer<T> {
   count?: number | null;
 }
 
-export type Client = ReturnType<typeof clientFor>;
+type Client = ReturnType<typeof clientFor>;
 
-export interface Request<T> {
+interface Request<T> {
   /** What is attempted, on what, for the error message: `reading products`. */
   what: string;
   repeat: Repeat;

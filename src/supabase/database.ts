@@ -7,9 +7,6 @@ import { callFunction, insertRows, updateRows, upsertRows } from './writes.ts';
 import type { CallQuery, InsertQuery, UpdateQuery, UpsertQuery } from './writes.ts';
 
 export type { Filter } from './filters.ts';
-export type { PagesQuery, ReadQuery } from './pages.ts';
-export type { BucketQuery, SignUrlsQuery, UploadQuery } from './storage.ts';
-export type { CallQuery, InsertQuery, UpdateQuery, UpsertQuery } from './writes.ts';
 
 /**
  * Rows, functions and objects of one Supabase project. Every method throws a StoreError (codes in src/supabase/errors.ts
@@ -45,7 +42,7 @@ export interface DatabaseOptions {
 }
 
 /** Above PostgREST's usual statement time-out (8 s), so that the database's own word on it arrives. */
-export const DATABASE_TIMEOUT_MS = 15_000;
+const DATABASE_TIMEOUT_MS = 15_000;
 
 /** Opens nothing yet and leaves nothing behind: no session, no timer, no socket of its own. */
 export function createDatabase(options: DatabaseOptions): Database {

@@ -22,7 +22,7 @@ export interface PagesQuery<T> extends ReadQuery<T> {
 }
 
 /** What a project gives at most, unless it was configured otherwise; more is cut in silence. */
-export const PAGE_SIZE = 1_000;
+const PAGE_SIZE = 1_000;
 
 /**
  * Reads everything that matches, in pages ordered by key (within each part of a long `in` list), each row once. A page

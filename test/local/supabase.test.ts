@@ -57,18 +57,6 @@ describe('the embedded Supabase', () => {
     }
   });
 
-  test('a request that fails does not fail those beside it', async () => {
-    const names = Array.from({ length: 20 }, (_, i) => (i === 7 ? null : `beside ${i}`));
-    // Inserts: nothing is tried again that may have arrived.
-    const outcomes = await Promise.allSettled(
-      names.map((name) => supabase.database.insert({ table: 'datasets', rows: [{ name }] })),
-    );
-    const refused = outcomes.flatMap((outcome, i) => (outcome.status === 'rejected' ? [i] : []));
-    expect(refused).toEqual([7]);
-    const [row] = await supabase.sql(`select count(*) as added from datasets where name like 'beside %'`);
-    expect(row).toEqual({ added: 19 });
-  });
-
   test('leaves nothing behind in memory, and says so when it is asked again', async () => {
     const folders = async (): Promise<string[]> =>
       (await readdir(tmpdir())).filter((name) => name.startsWith('gpu-handlers-supabase-'));
