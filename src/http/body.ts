@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib';
 
@@ -16,6 +17,9 @@ const DECOMPRESS = {
   br: promisify(brotliDecompress),
   zstd: promisify(zstdDecompress),
 };
+
+// Both functions end one turn of the event loop after the body does: only then does undici count the connection as
+// free, and for a request made before that it would open another.
 
 /** @throws HttpError `too_large` as soon as the announced or the counted bytes exceed the limit. */
 export async function readBody(
@@ -37,6 +41,7 @@ export async function readBody(
     if (size > maxBytes) throw tooLarge(url, maxBytes);
     chunks.push(chunk);
   }
+  await setImmediate();
   const bytes = new Uint8Array(size);
   let offset = 0;
   for (const chunk of chunks) {
@@ -90,6 +95,7 @@ export async function discardBody(body: Readable): Promise<void> {
     // The answer's status is what counts; its body was not wanted.
   } finally {
     clearTimeout(timer);
+    await setImmediate();
   }
 }
 

@@ -6,6 +6,7 @@ import { discardBody, readBody } from './body.ts';
 import { createDeadline } from './deadline.ts';
 import { shownUrl, statusError, translateError } from './errors.ts';
 import { createGuard, type ResolveName } from './guard.ts';
+import { credentials, headersForStrangers, plainHeaders, requestHeaders } from './headers.ts';
 import { createHostSlots } from './host-slots.ts';
 import { parseRetryAfter } from './retry-after.ts';
 
@@ -70,7 +71,12 @@ const MAX_REDIRECTS = 5;
 /** Longer than undici's 4 s, so that a pause between two batches keeps the connections. */
 const KEEP_ALIVE_MS = 15_000;
 const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
-const HEADERS_FOR_STRANGERS = new Set(['accept', 'range']);
+
+/** What holds for every hop of one `get`. */
+interface Limits {
+  maxBytes: number;
+  signal: AbortSignal;
+}
 
 export function createHttp(options: HttpOptions = {}): Http {
   const { deadlineMs = DEADLINE_MS, attempts = ATTEMPTS, userAgent = 'gpu-handlers' } = options;
@@ -92,7 +98,7 @@ export function createHttp(options: HttpOptions = {}): Http {
   const visit = async (
     url: URL,
     headers: Record<string, string>,
-    get: Required<Pick<GetOptions, 'maxBytes'>> & { signal: AbortSignal },
+    get: Limits,
   ): Promise<HttpResponse | URL> => {
     guard.checkHost(url.hostname);
     const release = await slots.acquire(url.host, get.signal);
@@ -104,6 +110,8 @@ export function createHttp(options: HttpOptions = {}): Http {
         headers: { ...headers, ...credentials(url) },
         signal: get.signal,
       });
+      // A body that is cut off on purpose says so as an error event; who reads it hears of failures by itself.
+      answer.body.on('error', () => undefined);
       const received = plainHeaders(answer.headers);
       const { location } = received;
       if (REDIRECT_STATUS.has(answer.statusCode) && location !== undefined) {
@@ -124,11 +132,7 @@ export function createHttp(options: HttpOptions = {}): Http {
     }
   };
 
-  const follow = async (
-    first: URL,
-    own: Record<string, string>,
-    get: { maxBytes: number; signal: AbortSignal },
-  ): Promise<HttpResponse> => {
+  const follow = async (first: URL, own: Record<string, string>, get: Limits): Promise<HttpResponse> => {
     let url = first;
     for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
       const next = await visit(url, url.origin === first.origin ? own : headersForStrangers(own), get);
@@ -177,35 +181,4 @@ function parseUrl(address: string, base?: URL): URL {
     );
   }
   return url;
-}
-
-function credentials(url: URL): Record<string, string> {
-  if (url.username === '' && url.password === '') return {};
-  const pair = `${percentDecoded(url.username)}:${percentDecoded(url.password)}`;
-  return { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
-}
-
-function percentDecoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-function headersForStrangers(headers: Record<string, string>): Record<string, string> {
-  const kept = new Set([...HEADERS_FOR_STRANGERS, 'accept-encoding', 'user-agent']);
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => kept.has(name)));
-}
-
-function lowerCased(headers: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
-}
-
-function plainHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  const out: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) out[name] = Array.isArray(value) ? value.join(', ') : value;
-  }
-  return out;
 }
