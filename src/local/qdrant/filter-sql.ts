@@ -72,13 +72,11 @@ function emptyToSql(condition: Fields, parameters: Parameters): string {
 function fieldToSql(condition: Fields, parameters: Parameters): string {
   const { key, match, range, ...others } = condition;
   refuseOthers(others, `condition on ${JSON.stringify(key)}`);
-  const path = pathOf(key);
-  const tests = [
-    ...(match === undefined || match === null ? [] : [matchTest(match, parameters)]),
-    ...(range === undefined || range === null ? [] : [rangeTest(range, parameters)]),
-  ];
-  if (tests.length === 0) throw badBody(`condition on ${JSON.stringify(key)}: expected match or range`);
-  return `(${tests.map((test) => someValue(path, parameters, test)).join(' AND ')})`;
+  const [hasMatch, hasRange] = [match, range].map((test) => test !== undefined && test !== null);
+  // Of two tests in one condition Qdrant takes either; whoever writes that means both.
+  if (hasMatch === hasRange) throw unsupported('a condition with other than one of match and range');
+  const test = hasMatch ? matchTest(match, parameters) : rangeTest(range, parameters);
+  return someValue(pathOf(key), parameters, test);
 }
 
 /** A test of one value, `v`, which is no list. */
