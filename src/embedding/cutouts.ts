@@ -13,7 +13,7 @@ const CUTOUT = z.object({
 });
 export type Cutout = z.infer<typeof CUTOUT>;
 
-export type CutoutFilters = Pick<
+type CutoutFilters = Pick<
   SourceConfig['filters'],
   'has_embedding' | 'cutout_filter_has_upc' | 'cutout_merchant_names' | 'cutout_merchant_ids'
 >;

@@ -3,7 +3,7 @@ import type { PointId } from '../qdrant/store.ts';
 export type { ListingTally as ListTally } from './listing-tally.ts';
 
 /** Where a path without a scheme lies. */
-export const FRAMES_BUCKET = 'frames';
+const FRAMES_BUCKET = 'frames';
 
 /** One image that a job embeds: where it is, which point it becomes, and what that point says about it. */
 export interface ImageRef {

@@ -22,7 +22,7 @@ const COLUMNS = 'id,barcode,brand_name,product_name,frames_path,frame_count';
 const CUTOUTS = 'cutout_images!matched_product_id';
 const WITH_FRAMES: Filter = { column: 'frame_count', op: 'gt', value: 0 };
 
-export type ProductFilters = Pick<
+type ProductFilters = Pick<
   SourceConfig['filters'],
   'product_source' | 'product_ids' | 'product_dataset_id' | 'product_filter'
 >;
