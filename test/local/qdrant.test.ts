@@ -184,6 +184,13 @@ describe('the embedded server', () => {
       /texts or of integers/,
     ],
     [
+      'two tests in one condition',
+      'POST',
+      '/points/scroll',
+      { filter: { must: [{ key: 'a', match: { value: 1 }, range: { gt: 0 } }] } },
+      /one of match and range/,
+    ],
+    [
       'a range of dates',
       'POST',
       '/points/scroll',
