@@ -149,12 +149,7 @@ export function createHttp(options: HttpOptions = {}): Http {
     async get(address, { maxBytes, signal, headers = {} }) {
       signal?.throwIfAborted();
       const url = parseUrl(address);
-      const own = {
-        accept: '*/*',
-        ...lowerCased(headers),
-        'accept-encoding': 'identity',
-        'user-agent': userAgent,
-      };
+      const own = requestHeaders(headers, userAgent);
       const deadline = createDeadline(signal, deadlineMs, () => {
         const message = `GET ${shownUrl(url)} took longer than ${String(deadlineMs)} ms in all`;
         return new HttpError('timeout', message, { retryable: true });
