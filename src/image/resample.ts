@@ -53,6 +53,7 @@ export function resampleTaps(source: Size, size: Size, window: Window, kernel: R
  */
 export function resample(source: Raster, size: Size, window: Window, kernel: Resample): Uint8Array {
   const inside = intersection(window, size);
+  if (inside.width === 0 || inside.height === 0) return new Uint8Array(window.width * window.height * 3);
   const data =
     kernel === 'nearest' ? nearest(source, size, inside) : separable(source, size, inside, KERNELS[kernel]);
   return cutOut({ data, width: inside.width, height: inside.height }, shifted(window, inside));
@@ -64,6 +65,7 @@ export function cutOut(source: Raster, window: Window): Uint8Array {
   if (left === 0 && top === 0 && width === source.width && height === source.height) return source.data;
   const out = new Uint8Array(width * height * 3);
   const inside = intersection(window, source);
+  if (inside.width === 0) return out;
   for (let y = 0; y < inside.height; y += 1) {
     const from = ((inside.top + y) * source.width + inside.left) * 3;
     const to = ((inside.top - top + y) * width + inside.left - left) * 3;
