@@ -32,7 +32,7 @@ const layers = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({
   name: `${folder}-imports-down`,
   severity: 'error',
   from: { path: `^src/${folder}/` },
-  to: { path: '^(src|handlers)/', pathNot: `^src/(${[folder, ...allowed].join('|')})/` },
+  to: { path: '^src/', pathNot: `^src/(${[folder, ...allowed].join('|')})/` },
 }));
 
 const owners = Object.entries(OWNED).map(([vendor, folder]) => ({
@@ -51,6 +51,12 @@ export default {
       severity: 'error',
       from: { path: '^(src|handlers)/', pathNot: '^src/(local|demo|cli)' },
       to: { path: '^src/local/' },
+    },
+    {
+      name: 'handlers-are-for-their-callers',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(demo/|cli|index)' },
+      to: { path: '^handlers/' },
     },
     {
       name: 'sources-do-not-import-tests',

@@ -9,7 +9,7 @@ export interface CutoutTruth {
   inFamily: boolean;
 }
 
-export interface Match {
+interface Match {
   productId: string;
   productName: string;
   url: string;

@@ -3,6 +3,8 @@ import type { Database } from '../supabase/database.ts';
 import type { Failure } from './tally.ts';
 
 export interface FailureRows {
+  /** Forgets what an earlier run of the job left: its images are tried again. */
+  clear(): Promise<void>;
   add(failure: Failure): void;
   /** Resolves when everything added so far is written, or was given up with a warning. */
   flush(): Promise<void>;
@@ -21,12 +23,22 @@ export function createFailureRows(
   let writing = Promise.resolve();
   let absent = false;
 
+  /** A table that is not there, or refuses, never fails a job. */
+  const tolerate = (what: string, error: unknown): void => {
+    absent = error instanceof StoreError && error.code === 'supabase_missing_table';
+    warn(
+      absent
+        ? `the database lacks the table ${TABLE}: failed images are told in the output alone`
+        : `${what}: ${messageOf(error)}`,
+    );
+  };
+
   const write = async (failures: readonly Failure[]): Promise<void> => {
     if (absent || failures.length === 0) return;
     try {
       await database.upsert({
         table: TABLE,
-        onConflict: 'job_id,collection,image_id',
+        onConflict: 'job_id,collection,image_id,url',
         rows: failures.map((f) => ({
           job_id: jobId,
           collection: f.collection,
@@ -39,12 +51,7 @@ export function createFailureRows(
         })),
       });
     } catch (error) {
-      absent = error instanceof StoreError && error.code === 'supabase_missing_table';
-      warn(
-        absent
-          ? `the database lacks the table ${TABLE}: failed images are told in the output alone`
-          : `${failures.length} failed images could not be written to ${TABLE}: ${messageOf(error)}`,
-      );
+      tolerate(`${failures.length} failed images could not be written to ${TABLE}`, error);
     }
   };
 
@@ -52,12 +59,19 @@ export function createFailureRows(
     const failures = waiting;
     waiting = [];
     // A row may come once in an upsert.
-    const unique = new Map(failures.map((f) => [JSON.stringify([f.collection, f.id]), f]));
+    const unique = new Map(failures.map((f) => [JSON.stringify([f.collection, f.id, f.url]), f]));
     writing = writing.then(() => write([...unique.values()]));
     return writing;
   };
 
   return {
+    async clear() {
+      try {
+        await database.remove({ table: TABLE, filters: [{ column: 'job_id', op: 'eq', value: jobId }] });
+      } catch (error) {
+        tolerate(`${TABLE} could not be cleared of the job's last run`, error);
+      }
+    },
     add(failure) {
       if (absent) return;
       waiting.push(failure);

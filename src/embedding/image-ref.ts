@@ -1,7 +1,5 @@
 import type { PointId } from '../qdrant/store.ts';
 
-export type { ListingTally as ListTally } from './listing-tally.ts';
-
 /** Where a path without a scheme lies. */
 const FRAMES_BUCKET = 'frames';
 

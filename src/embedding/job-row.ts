@@ -5,7 +5,7 @@ import type { Log } from '../base/log.ts';
 import { every, sleep } from '../flow/time.ts';
 import type { Database, Filter } from '../supabase/database.ts';
 
-export interface JobProgress {
+interface JobProgress {
   /** Done and failed together. */
   processed: number;
   total: number;

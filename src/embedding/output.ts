@@ -1,5 +1,5 @@
 import type { HandlerError } from '../base/errors.ts';
-import type { ListTally } from './image-ref.ts';
+import type { ListingTally } from './listing-tally.ts';
 import type { CollectionTally, Failure, Tally } from './tally.ts';
 
 /** What a job gives back. `error` is there when, and only when, the platform shall call the job FAILED. */
@@ -17,7 +17,7 @@ export interface EmbeddingOutput {
   failed_images: readonly Failure[];
   failed_by_code: Readonly<Record<string, number>>;
   /** What the listing left out, and why. */
-  skipped: ListTally;
+  skipped: ListingTally;
   cutouts_marked: number;
   warnings: readonly string[];
   seconds: number;
@@ -28,7 +28,7 @@ export interface EmbeddingOutput {
 export interface OutputParts {
   tally: Tally;
   model: { dim: number; fingerprint: string } | undefined;
-  skipped: ListTally;
+  skipped: ListingTally;
   cutoutsMarked: number;
   warnings: readonly string[];
   seconds: number;

@@ -48,7 +48,7 @@ export async function planExtraction(options: PlanOptions): Promise<Plan> {
 }
 
 /** The collections that a job may write to, in the order in which it does. */
-export function collectionsOf(input: EmbeddingInput): string[] {
+function collectionsOf(input: EmbeddingInput): string[] {
   const source = input.source_config;
   const named =
     source === undefined

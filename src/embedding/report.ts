@@ -112,6 +112,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
         log,
         warn,
       });
+      await failureRows.clear();
       marker = createCutoutMarker({ database, embeddingModelId: modelId(), warn });
     },
     planned(loaded, counts) {

@@ -12,7 +12,7 @@ export interface RetryOptions {
   onRetry?: (error: HandlerError, delayMs: number) => void;
 }
 
-export const RETRY_ATTEMPTS = 4;
+const RETRY_ATTEMPTS = 4;
 const BASE_DELAY_MS = 250;
 const MAX_DELAY_MS = 10_000;
 

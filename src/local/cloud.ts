@@ -34,7 +34,7 @@ export interface LocalCloud extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export const SHELF_SEED = 7;
+const SHELF_SEED = 7;
 const QDRANT_API_KEY = 'local-qdrant-key';
 
 /**

@@ -3,8 +3,8 @@ import { openConnection } from './connection.ts';
 import { findRow, readPages, type PagesQuery, type ReadQuery } from './pages.ts';
 import { ensureBucket, signUrls, uploadObject } from './storage.ts';
 import type { BucketQuery, SignUrlsQuery, UploadQuery } from './storage.ts';
-import { callFunction, insertRows, updateRows, upsertRows } from './writes.ts';
-import type { CallQuery, InsertQuery, UpdateQuery, UpsertQuery } from './writes.ts';
+import { callFunction, insertRows, removeRows, updateRows, upsertRows } from './writes.ts';
+import type { CallQuery, InsertQuery, RemoveQuery, UpdateQuery, UpsertQuery } from './writes.ts';
 
 export type { Filter } from './filters.ts';
 
@@ -22,6 +22,7 @@ export interface Database {
   update(query: UpdateQuery): Promise<number>;
   upsert(query: UpsertQuery): Promise<void>;
   insert(query: InsertQuery): Promise<void>;
+  remove(query: RemoveQuery): Promise<void>;
   /** What a function returned. */
   call<T>(query: CallQuery<T>): Promise<T>;
   /** An address a path, in order; a StoreError `storage_not_found` in the place of a missing one. */
@@ -58,6 +59,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     update: (query) => updateRows(connection, query),
     upsert: (query) => upsertRows(connection, query),
     insert: (query) => insertRows(connection, query),
+    remove: (query) => removeRows(connection, query),
     call: (query) => callFunction(connection, query),
     signUrls: (query) => signUrls(connection, query),
     upload: (query) => uploadObject(connection, query),

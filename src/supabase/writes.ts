@@ -12,6 +12,13 @@ export interface UpdateQuery {
   signal?: AbortSignal | undefined;
 }
 
+export interface RemoveQuery {
+  table: string;
+  /** At least one: a whole table is never emptied. */
+  filters: readonly Filter[];
+  signal?: AbortSignal | undefined;
+}
+
 export interface InsertQuery {
   table: string;
   /** All with the same keys. */
@@ -56,6 +63,25 @@ export async function updateRows(connection: Connection, query: UpdateQuery): Pr
     changed += count ?? 0;
   }
   return changed;
+}
+
+/** Deletes rows; of those that are gone already nothing is said. */
+export async function removeRows(connection: Connection, query: RemoveQuery): Promise<void> {
+  if (query.filters.length === 0) throw new TypeError(`a removal from ${query.table} needs a filter`);
+  for (const { filters } of splitLongList(query.filters)) {
+    await connection.request({
+      what: `deleting from ${query.table}`,
+      repeat: 'safe',
+      signal: query.signal,
+      send: (client) => {
+        let request = client.from(query.table).delete();
+        for (const { column, operator, operand } of filters.map(filterTerm)) {
+          request = request.filter(column, operator, operand);
+        }
+        return request;
+      },
+    });
+  }
 }
 
 /** Writes rows whether they exist or not; a column that a row leaves out keeps its value or gets its default. */

@@ -92,12 +92,12 @@ create table if not exists public.embedding_job_failures (
   collection text not null,
   image_id text not null,
   image_type text,
-  url text,
+  url text not null default '',
   code text not null,
   message text,
   retryable boolean not null default false,
   created_at timestamptz not null default now(),
-  unique (job_id, collection, image_id)
+  unique (job_id, collection, image_id, url)
 );
 
 create index if not exists embedding_job_failures_by_code on public.embedding_job_failures (job_id, code);

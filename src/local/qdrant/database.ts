@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { PGlite } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
 
-import { readSnapshot, writeSnapshot } from '../supabase/snapshot.ts';
+import { readSnapshot, writeSnapshot } from '../snapshot.ts';
 
 const SCHEMA = `
   CREATE EXTENSION IF NOT EXISTS vector;
@@ -35,14 +35,15 @@ export async function openDatabase(dataDir: string | undefined): Promise<PGlite>
   const isNew = dataDir === undefined || !existsSync(join(dataDir, 'PG_VERSION'));
   if (dataDir !== undefined) await mkdir(dataDir, { recursive: true });
   const recipe = `-- embedded Qdrant on PGlite ${await pgliteVersion()}\n${SCHEMA}`;
-  const snapshot = isNew ? await readSnapshot(recipe) : undefined;
+  const snapshot = isNew ? await readSnapshot('qdrant', recipe) : undefined;
   const database = await PGlite.create({
     extensions: { vector },
     ...(dataDir === undefined ? {} : { dataDir }),
     ...(snapshot === undefined ? {} : { loadDataDir: snapshot }),
   });
   await database.exec(SCHEMA);
-  if (isNew && snapshot === undefined) await writeSnapshot(recipe, () => database.dumpDataDir('none'));
+  if (isNew && snapshot === undefined)
+    await writeSnapshot('qdrant', recipe, () => database.dumpDataDir('none'));
   await database.exec(SESSION);
   return database;
 }

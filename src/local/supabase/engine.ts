@@ -11,7 +11,7 @@ import { createObjectFiles } from './objects.ts';
 import { answerAsPostgrestDoes, isPostgresError, type PostgresError } from './postgres-errors.ts';
 import type { Answer } from './serve.ts';
 import { signAsStorageDoes } from './signing.ts';
-import { readSnapshot, writeSnapshot } from './snapshot.ts';
+import { readSnapshot, writeSnapshot } from '../snapshot.ts';
 
 export type Row = Record<string, unknown>;
 
@@ -53,7 +53,7 @@ export async function openEngine(options: {
   if (databaseFolder !== undefined) await mkdir(databaseFolder, { recursive: true });
   const migrations = await readMigrations();
   const schema = [ROLES_SQL, ...migrations].join('\n');
-  const snapshot = isNew ? await readSnapshot(schema) : undefined;
+  const snapshot = isNew ? await readSnapshot('supabase', schema) : undefined;
 
   setExperimental('storage', true);
   const connection = await createPgliteConnection({
@@ -77,7 +77,7 @@ export async function openEngine(options: {
     await postgres.exec(ROLES_SQL);
     await app.ensureSystemSchema();
     for (const migration of migrations) await postgres.exec(migration);
-    if (isNew) await writeSnapshot(schema, () => postgres.dumpDataDir('none'));
+    if (isNew) await writeSnapshot('supabase', schema, () => postgres.dumpDataDir('none'));
   }
   if (!options.inMemory) await writeFile(appliedFile, schema);
 
