@@ -25,6 +25,8 @@ export interface TestImages extends AsyncDisposable {
   /** The picture that a path has, whatever is answered in its place. */
   picture(path: string): Promise<Buffer>;
   misbehave(path: string, how: Misbehaviour): void;
+  /** The path shows its picture again. */
+  recover(path: string): void;
   /** From now on requests wait for as long as the returned function is not called; those under way are not touched. */
   hold(): () => void;
   /** Resolves when so many requests wait. */
@@ -107,6 +109,9 @@ export async function testImages(): Promise<TestImages> {
     },
     misbehave(path, how) {
       misbehaviours.set(path, how);
+    },
+    recover(path) {
+      misbehaviours.delete(path);
     },
     hold() {
       const { promise: opened, resolve: open } = Promise.withResolvers<undefined>();
