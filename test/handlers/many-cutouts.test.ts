@@ -1,5 +1,14 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
+import { createEmbeddingHandler } from '../../handlers/embedding.ts';
+import { readSettings } from '../../src/base/settings.ts';
+import { createEmbeddingTools, type EmbeddingTools } from '../../src/embedding/tools.ts';
+import { buildTinyClip } from '../../src/model/small/tiny-models.ts';
+import { writeModel } from '../../src/onnx/codec.ts';
 import {
   jobRow,
   MODEL_ID,
@@ -13,7 +22,13 @@ import { testProxy, type TestProxy } from '../support/proxy.ts';
 
 const CUTOUTS = 5_000;
 
+/** The side of the demo model's input, for a model that costs next to nothing in its place. */
+const SIDE_PX = 96;
+const DIM = 12;
+
 let cloud: JobCloud;
+let modelDir: string;
+let tools: EmbeddingTools;
 let supabase: TestProxy;
 let qdrant: TestProxy;
 let run: JobRun;
@@ -21,6 +36,13 @@ const shown: number[] = [];
 
 beforeAll(async () => {
   cloud = await startJobCloud();
+  modelDir = await mkdtemp(join(tmpdir(), 'gpu-handlers-many-'));
+  await mkdir(join(modelDir, 'demo'));
+  await writeFile(
+    join(modelDir, 'demo', 'model.onnx'),
+    writeModel(buildTinyClip({ size: SIDE_PX, dim: DIM })),
+  );
+  tools = createEmbeddingTools({ ...readSettings({ MODEL_DIR: modelDir }), ALLOW_PRIVATE_HOSTS: true });
   [supabase, qdrant] = await Promise.all([testProxy(cloud.supabase.url), testProxy(cloud.qdrant.url)]);
   await cloud.supabase.sql(
     `insert into cutout_images (external_id, image_url)
@@ -32,17 +54,21 @@ beforeAll(async () => {
     }
     return Promise.resolve(undefined);
   };
-  run = await runJob(cloud, {
+  const input = {
     supabase_url: supabase.url,
     qdrant_url: qdrant.url,
     purpose: 'matching',
     batch_size: 64,
+    embedding_dim: DIM,
     source_config: { type: 'cutouts', cutout_collection: 'five_thousand' },
     collection_metadata: { embedding_model_id: MODEL_ID },
-  });
+  };
+  run = await runJob(cloud, input, { handler: createEmbeddingHandler(tools) });
 }, 180_000);
 
 afterAll(async () => {
+  await tools.close();
+  await rm(modelDir, { recursive: true });
   await supabase[Symbol.asyncDispose]();
   await qdrant[Symbol.asyncDispose]();
   await cloud[Symbol.asyncDispose]();
