@@ -266,7 +266,7 @@ def main():
     case("pad-odd", "small.png", exact(51, 34), "bicubic", square(64), "half")
     case("pad-even-one-axis", "small.png", exact(60, 150), "bicubic", square(63), "mixed")
     case("pad-enlarged", "small.png", exact(111, 77), "bicubic", square(120), "enlarge")
-    for name, size in (("shrink", (50, 33)), ("enlarge", (150, 120))):
+    for name, size in (("shrink", (50, 33)), ("enlarge", (150, 120)), ("ties", (202, 201)), ("large", (1010, 670))):
         case(f"nearest-{name}", "small.png", exact(*size), "nearest", None, "same")
 
     # What a file may be. Not resized: any difference is one of colours, not of kernels.

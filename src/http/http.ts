@@ -10,7 +10,7 @@ import { credentials, headersForStrangers, plainHeaders, requestHeaders } from '
 import { createHostSlots } from './host-slots.ts';
 import { parseRetryAfter } from './retry-after.ts';
 
-export interface HttpResponse {
+interface HttpResponse {
   /** 200 to 299: anything else is an error. */
   status: number;
   /** Lower-case names; a header that came several times is joined by commas. */
@@ -20,7 +20,7 @@ export interface HttpResponse {
   url: string;
 }
 
-export interface GetOptions {
+interface GetOptions {
   /** Limit of the body in bytes, as sent and as decompressed. */
   maxBytes: number;
   signal?: AbortSignal | undefined;

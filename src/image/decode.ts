@@ -13,7 +13,7 @@ export interface DecodeOptions {
   signal?: AbortSignal | undefined;
 }
 
-export const MAX_PIXELS = 100_000_000;
+const MAX_PIXELS = 100_000_000;
 
 // A worker decodes many pictures at once, one thread each; what libvips would remember is never asked for again.
 sharp.cache(false);
@@ -22,7 +22,12 @@ sharp.concurrency(1);
 /** Up to here (some 1.5 ms of the calling thread) a picture is resized to the bit as PIL does, beyond it by libvips. */
 const EXACT_TAPS = 400_000;
 
-const SHARP_KERNEL = { bilinear: 'linear', bicubic: 'cubic', lanczos: 'lanczos3' } as const;
+const SHARP_KERNEL = {
+  nearest: 'nearest',
+  bilinear: 'linear',
+  bicubic: 'cubic',
+  lanczos: 'lanczos3',
+} as const;
 const OPAQUE = { white: '#ffffff', black: '#000000' } as const;
 
 /**
@@ -109,7 +114,6 @@ async function openAsRgb(
  * decision page for what each way costs and how near it comes.
  */
 async function shrink(image: Sharp, size: Size, target: Size, kernel: Resample): Promise<Raster> {
-  if (kernel === 'nearest') return toRaster(image);
   const first = { width: firstPass(size.width, target.width), height: firstPass(size.height, target.height) };
   const isSinglePass = first.width === target.width && first.height === target.height;
   if (isSinglePass) return toRaster(resize(image, target, SHARP_KERNEL[kernel]));
@@ -117,7 +121,7 @@ async function shrink(image: Sharp, size: Size, target: Size, kernel: Resample):
   return toRaster(resize(fromRaster(between), target, SHARP_KERNEL[kernel]));
 }
 
-function resize(image: Sharp, size: Size, kernel: 'linear' | 'cubic' | 'lanczos3'): Sharp {
+function resize(image: Sharp, size: Size, kernel: (typeof SHARP_KERNEL)[Resample]): Sharp {
   return image.resize({ ...size, fit: 'fill', kernel, fastShrinkOnLoad: false });
 }
 

@@ -36,10 +36,10 @@ function sinc(x: number): number {
 
 /**
  * What `resample` would cost: pairs of a source pixel and its weight. 100,000 of them take some 0.4 ms of the calling
- * thread.
+ * thread. Picking the nearest pixels costs next to nothing.
  */
 export function resampleTaps(source: Size, size: Size, window: Window, kernel: Resample): number {
-  if (kernel === 'nearest') return window.width * window.height;
+  if (kernel === 'nearest') return 0;
   const width = 2 * KERNELS[kernel].support;
   const [across, down] = [source.width / size.width, source.height / size.height];
   const rows = Math.min(source.height, (window.height + width) * down + width);
@@ -103,11 +103,16 @@ function nearest(source: Raster, size: Size, window: Window): Uint8Array {
   return out;
 }
 
+/** Summed up step by step, as PIL does: where a position falls on a border, the rounding decides. */
 function nearestIndexes(source: number, target: number, first: number, count: number): Int32Array {
   const scale = source / target;
-  return Int32Array.from({ length: count }, (_, i) =>
-    Math.min(source - 1, Math.trunc((first + i + 0.5) * scale)),
-  );
+  const indexes = new Int32Array(count);
+  let position = scale * 0.5;
+  for (let i = 0; i < first + count; i += 1) {
+    if (i >= first) indexes[i - first] = Math.min(source - 1, Math.trunc(position));
+    position += scale;
+  }
+  return indexes;
 }
 
 /** For each target pixel of an axis: its first source pixel, how many, and their weights, `stride` apart. */

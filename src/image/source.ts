@@ -4,7 +4,7 @@ import { ImageError } from '../base/errors.ts';
 import type { Http } from '../http/http.ts';
 import { readDataUrl } from './data-url.ts';
 
-export interface ImageBytes {
+interface ImageBytes {
   bytes: Uint8Array;
   /** sha256 of the bytes, hex. */
   contentHash: string;
@@ -19,7 +19,7 @@ export interface ImageSource {
   read(url: string, signal?: AbortSignal): Promise<ImageBytes>;
 }
 
-export const MAX_IMAGE_BYTES = 64 * 1024 * 1024;
+const MAX_IMAGE_BYTES = 64 * 1024 * 1024;
 
 const IMAGE_HEADERS = { accept: 'image/*,*/*;q=0.8' };
 
