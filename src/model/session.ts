@@ -53,6 +53,13 @@ export async function createSession(options: SessionOptions): Promise<Session> {
     for (const { reject } of waiting.values()) reject(stopped);
     waiting.clear();
   };
+  /** Takes a call off the list; a thread that nobody waits for does not keep the process from ending. */
+  const settled = (id: number): Waiting | undefined => {
+    const call = waiting.get(id);
+    waiting.delete(id);
+    if (waiting.size === 0) worker.unref();
+    return call;
+  };
   const ready = await new Promise<ReadyMessage>((resolve, reject) => {
     const die = (error: ModelError): void => {
       stop(error);
@@ -66,13 +73,11 @@ export async function createSession(options: SessionOptions): Promise<Session> {
         ({ batchSize } = message);
         log.warn('Memory ran out: the batch was halved', { batch_size: batchSize, reason: message.reason });
       } else if (message.type === 'vectors') {
-        waiting.get(message.id)?.resolve(message.vectors);
-        waiting.delete(message.id);
+        settled(message.id)?.resolve(message.vectors);
       } else if (message.id === undefined) {
         die(new ModelError(message.code, message.message));
       } else {
-        waiting.get(message.id)?.reject(new ModelError(message.code, message.message));
-        waiting.delete(message.id);
+        settled(message.id)?.reject(new ModelError(message.code, message.message));
       }
     });
     worker.once('error', (cause) => {
@@ -89,6 +94,7 @@ export async function createSession(options: SessionOptions): Promise<Session> {
     await exited;
     throw error;
   });
+  worker.unref();
   report(log, ready);
 
   const post = (message: ToThread, transfer: ArrayBuffer[] = []): void => {
@@ -111,12 +117,14 @@ export async function createSession(options: SessionOptions): Promise<Session> {
       const sent = shared ? pixels : pixels.slice();
       return new Promise<Float32Array>((resolve, reject) => {
         waiting.set(id, { resolve, reject });
+        worker.ref();
         post({ type: 'embed', id, pixels: sent, count }, shared ? [] : [sent.buffer as ArrayBuffer]);
       });
     },
     close: async () => {
       if (stopped === undefined) {
         stop(new ModelError('model_closed', 'the model is closed'));
+        worker.ref();
         Atomics.store(closing, 0, 1);
         post({ type: 'close' });
       }

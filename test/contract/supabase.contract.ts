@@ -275,6 +275,25 @@ export function supabaseContract(name: string, open: () => Promise<Project>): vo
       expect(await database.update({ ...update, filters })).toBe(0);
     });
 
+    test('a removal takes what its filters name, and nothing else', async () => {
+      const ids = await addCutouts(30);
+      const remove = {
+        table: 'cutout_images',
+        filters: [{ column: 'id', op: 'in', value: ids.slice(0, 20) }],
+      } as const;
+      await database.remove(remove);
+      await database.remove(remove);
+      const left = await database.update({
+        table: 'cutout_images',
+        values: { merchant: 'left' },
+        filters: [{ column: 'id', op: 'in', value: ids }],
+      });
+      expect(left).toBe(10);
+      await expect(database.remove({ table: 'cutout_images', filters: [] })).rejects.toThrow(
+        'needs a filter',
+      );
+    });
+
     test('an upsert adds, then replaces what it names and keeps the rest', async () => {
       const collection = {
         name: `${run}-a`,
