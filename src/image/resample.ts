@@ -59,10 +59,11 @@ export function resample(source: Raster, size: Size, window: Window, kernel: Res
   return cutOut({ data, width: inside.width, height: inside.height }, shifted(window, inside));
 }
 
-/** The window of a picture, black where it reaches outside. */
+/** A copy of the window of a picture, black where it reaches outside. */
 export function cutOut(source: Raster, window: Window): Uint8Array {
   const { left, top, width, height } = window;
-  if (left === 0 && top === 0 && width === source.width && height === source.height) return source.data;
+  if (left === 0 && top === 0 && width === source.width && height === source.height)
+    return new Uint8Array(source.data);
   const out = new Uint8Array(width * height * 3);
   const inside = intersection(window, source);
   if (inside.width === 0) return out;

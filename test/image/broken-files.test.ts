@@ -178,6 +178,8 @@ test('the bytes are left as they were, and the result is its own', async () => {
   const [a, b] = await Promise.all([decodeImage(bytes, P), decodeImage(bytes, P)]);
   expect(bytes).toEqual(before);
   expect(a).toEqual(b);
+  expect(a.constructor).toBe(Uint8Array);
+  expect(a.buffer.byteLength).toBe(a.byteLength);
   a.fill(0);
   expect(b.some((value) => value !== 0)).toBe(true);
 });
