@@ -23,7 +23,12 @@ const WRITES = 3;
 const WRITE_SIZE = 128;
 
 export function createEmbeddingTools(settings: Settings = readSettings()): EmbeddingTools {
-  const http = createHttp({ allowPrivateHosts: settings.ALLOW_PRIVATE_HOSTS ?? false });
+  const downloads = settings.DOWNLOAD_CONCURRENCY ?? DOWNLOADS;
+  const http = createHttp({
+    allowPrivateHosts: settings.ALLOW_PRIVATE_HOSTS ?? false,
+    concurrency: downloads,
+    connectionsPerHost: downloads,
+  });
   const models = createModelCache();
   return {
     settings,
@@ -31,7 +36,7 @@ export function createEmbeddingTools(settings: Settings = readSettings()): Embed
     source: createImageSource({ http }),
     models,
     limits: {
-      downloads: settings.DOWNLOAD_CONCURRENCY ?? DOWNLOADS,
+      downloads,
       decoders: availableParallelism(),
       inference: 2,
       writes: WRITES,

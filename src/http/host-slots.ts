@@ -1,36 +1,36 @@
-import { createBudget, type Budget } from '../flow/budget.ts';
+import pLimit, { type LimitFunction } from 'p-limit';
+
+import { abortable } from '../flow/time.ts';
 
 /** Bounded places, in all and for each host; a slow host's queue takes no places from the others. */
 export interface HostSlots {
-  acquire(host: string, signal: AbortSignal): Promise<() => void>;
+  /**
+   * Runs the task when there is a place for it. A task that is told to stop while it waits gives up at once, with the
+   * signal's reason; one that runs has to see to that itself.
+   */
+  run<T>(host: string, signal: AbortSignal, task: () => Promise<T>): Promise<T>;
 }
 
 export function createHostSlots(total: number, perHost: number): HostSlots {
-  const all = createBudget(total);
-  const hosts = new Map<string, { budget: Budget; users: number }>();
+  const all = pLimit(total);
+  const hosts = new Map<string, { limit: LimitFunction; users: number }>();
 
   return {
-    async acquire(host, signal) {
-      const entry = hosts.get(host) ?? { budget: createBudget(perHost), users: 0 };
+    async run(host, signal, task) {
+      const entry = hosts.get(host) ?? { limit: pLimit(perHost), users: 0 };
       hosts.set(host, entry);
       entry.users += 1;
-      const leave = (): void => {
+      const turn = entry.limit(() =>
+        all(async () => {
+          signal.throwIfAborted();
+          return task();
+        }),
+      );
+      try {
+        return await abortable(turn, signal);
+      } finally {
         entry.users -= 1;
         if (entry.users === 0) hosts.delete(host);
-      };
-      let releaseHost: (() => void) | undefined;
-      try {
-        releaseHost = await entry.budget.acquire(1, signal);
-        const releaseAll = await all.acquire(1, signal);
-        return () => {
-          releaseAll();
-          releaseHost?.();
-          leave();
-        };
-      } catch (error) {
-        releaseHost?.();
-        leave();
-        throw error;
       }
     },
   };

@@ -101,7 +101,6 @@ export function createHttp(options: HttpOptions = {}): Http {
     get: Limits,
   ): Promise<HttpResponse | URL> => {
     guard.checkHost(url.hostname);
-    const release = await slots.acquire(url.host, get.signal);
     try {
       const answer = await agent.request({
         origin: url.origin,
@@ -127,15 +126,15 @@ export function createHttp(options: HttpOptions = {}): Http {
     } catch (error) {
       get.signal.throwIfAborted();
       throw translateError(error, url);
-    } finally {
-      release();
     }
   };
 
   const follow = async (first: URL, own: Record<string, string>, get: Limits): Promise<HttpResponse> => {
     let url = first;
     for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
-      const next = await visit(url, url.origin === first.origin ? own : headersForStrangers(own), get);
+      const headers = url.origin === first.origin ? own : headersForStrangers(own);
+      const from = url;
+      const next = await slots.run(url.host, get.signal, () => visit(from, headers, get));
       if (!(next instanceof URL)) return next;
       url = next;
     }
