@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { messageOf, StoreError } from '../base/errors.ts';
 import type { VectorStore } from '../qdrant/store.ts';
-import type { Database } from '../supabase/database.ts';
+import type { Database, Filter } from '../supabase/database.ts';
 import { countOf } from './collections.ts';
 import type { EmbeddingInput } from './input.ts';
 import type { CollectionTally } from './tally.ts';
@@ -78,7 +78,7 @@ async function writeRow(row: Row, nearest: string, { database, warn }: Collectio
   // Each round changes one column, so it ends after as many rounds as there are columns.
   for (let current = row; ;) {
     try {
-      await database.upsert({ table: TABLE, rows: [current], onConflict: 'name' });
+      await upsertOrUpdate(database, current, nearest);
       return;
     } catch (error) {
       const next = error instanceof StoreError ? concede(current, error, giveWay) : undefined;
@@ -91,6 +91,16 @@ async function writeRow(row: Row, nearest: string, { database, warn }: Collectio
       current = next.row;
     }
   }
+}
+
+/** A job that does not say of which type its collection is leaves the type that is there. */
+async function upsertOrUpdate(database: Database, row: Row, nearest: string): Promise<void> {
+  if (row.collection_type === undefined) {
+    const { name, ...values } = row;
+    const filters: Filter[] = [{ column: 'name', op: 'eq', value: String(name) }];
+    if ((await database.update({ table: TABLE, values, filters })) > 0) return;
+  }
+  await database.upsert({ table: TABLE, rows: [{ collection_type: nearest, ...row }], onConflict: 'name' });
 }
 
 function concede(

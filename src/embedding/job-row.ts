@@ -81,10 +81,15 @@ export async function openJobRow(options: JobRowOptions): Promise<JobRow> {
   /** Writes a state that is ours; false where the page has cancelled the job. */
   const write = async (values: Record<string, unknown>): Promise<boolean> => {
     const { processed, total } = options.progress();
-    const shown = Math.max(processed, Math.min(shownBefore, total));
+    // Before the images are counted, a job that runs again leaves what its first run has shown.
+    const counted = total > 0 || values.status === 'completed';
+    const shown = {
+      total_images: total,
+      processed_images: Math.max(processed, Math.min(shownBefore, total)),
+    };
     const changed = await database.update({
       table: 'embedding_jobs',
-      values: { ...values, total_images: total, processed_images: shown },
+      values: { ...values, ...((counted || shownBefore === 0) && shown) },
       filters: unlessCancelled,
     });
     return changed > 0 || (await read())?.status !== 'cancelled';

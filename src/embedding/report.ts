@@ -99,7 +99,9 @@ export function openReport({ input, database, store, context }: ReportOptions): 
     skipped,
     warn,
     async start() {
-      stop.signal.throwIfAborted();
+      // Stopped before it began: a job that runs again elsewhere leaves no trace, and a cancelled one says so.
+      if (stop.signal.aborted && (stop.signal.reason as StoppedError).code === 'shutdown')
+        throw stop.signal.reason;
       row = await openJobRow({
         database,
         jobId: input.job_id,
@@ -114,6 +116,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       });
       await failureRows.clear();
       marker = createCutoutMarker({ database, embeddingModelId: modelId(), warn });
+      stop.signal.throwIfAborted();
     },
     planned(loaded, counts) {
       model = loaded;
@@ -126,7 +129,9 @@ export function openReport({ input, database, store, context }: ReportOptions): 
     async written(collection, refs) {
       tally.written(collection, refs);
       try {
-        cutoutsMarked += (await marker?.mark(refs)) ?? 0;
+        const marked = (await marker?.mark(refs)) ?? 0;
+        // After the wait: writes side by side would otherwise add to what the counter was before it.
+        cutoutsMarked += marked;
       } catch (error) {
         warn(`cutouts are in ${collection} but their rows could not be marked: ${messageOf(error)}`);
       }
