@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -18,17 +18,18 @@ import { createProgressBar } from './progress-bar.ts';
 import { reportPage } from './report-page.ts';
 
 /** `npm run demo`: a matching job on the sample shelf, then a search of each cutout among the products. */
-const FOLDER = '.local';
 const COLLECTIONS = { products: 'products_demo', cutouts: 'cutouts_demo' } as const;
 
-const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { json: { type: 'boolean', default: false }, folder: { type: 'string', default: '.local' } },
+});
 const begun = performance.now();
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 say('Starting Supabase, Qdrant and an image server on this machine ...');
 const drawing = createProgressBar('drawing the sample shelf');
 await using cloud = await startLocalCloud({
-  folder: FOLDER,
+  folder: values.folder,
   onProgress: ({ done, total }) => {
     drawing.update(done, total);
     if (done === total) drawing.end();
@@ -45,8 +46,7 @@ const recall = recallOf(cutouts);
 const control = await meanColourRecall(cloud.shelf, cloud.shelfFolder, truths);
 const seconds = Math.round((performance.now() - begun) / 100) / 10;
 
-const page = path.join(FOLDER, 'report.html');
-await mkdir(FOLDER, { recursive: true });
+const page = path.join(values.folder, 'report.html');
 await writeFile(
   page,
   reportPage({

@@ -2,9 +2,6 @@ import { HandlerError, ImageError, isError } from '../base/errors.ts';
 import { endsEarly } from './ends-early.ts';
 import type { ImageType } from './sniff.ts';
 
-/** libvips has no codes, only words; these are said when a file ends too early. */
-const TRUNCATED =
-  /premature end|truncat|unexpected end|end of (?:file|image|input|stream|data)|read error|not enough|insufficient/i;
 const PIXEL_LIMIT = /exceeds pixel limit|too large|image size limit/i;
 
 /**
@@ -16,7 +13,6 @@ export function decodeError(error: unknown, bytes: Uint8Array, type: ImageType):
   const { message } = error;
   if (PIXEL_LIMIT.test(message))
     return new ImageError('too_many_pixels', 'the image has more pixels than allowed');
-  if (TRUNCATED.test(message) || endsEarly(bytes, type))
-    return new ImageError('truncated', 'the file ends before the image does');
+  if (endsEarly(bytes, type)) return new ImageError('truncated', 'the file ends before the image does');
   return new ImageError('corrupt', 'the file begins as an image, but cannot be decoded');
 }

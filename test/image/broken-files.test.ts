@@ -81,6 +81,20 @@ describe('what is cut off or broken', () => {
     expect(await outcome(bytes.subarray(0, Math.floor(bytes.length * 0.9)))).toBe(32 * 24 * 3);
   });
 
+  test('many at once, good ones among them: each is told for itself', async () => {
+    const jpeg = await fixture('landscape.jpg');
+    const png = await fixture('opaque.png');
+    const cut = [jpeg.subarray(0, jpeg.length / 2), png.subarray(0, png.length / 2)];
+    const broken = Buffer.from(png);
+    broken.fill(7, png.length / 2, png.length - 12);
+    const files = Array.from({ length: 120 }, (_, i) => [...cut, broken, jpeg][i % 4] ?? jpeg);
+    const outcomes = await Promise.all(files.map(outcome));
+    for (const [i, found] of outcomes.entries()) {
+      expect(found).toEqual(['truncated', 'truncated', 'corrupt', outcomes[3]][i % 4]);
+    }
+    expect(outcomes[3]).toEqual(expect.any(Number));
+  });
+
   test('a JPEG whose end is missing by one byte', async () => {
     const bytes = await fixture('landscape.jpg');
     expect(await outcome(bytes.subarray(0, -1))).toBe('truncated');
