@@ -88,7 +88,7 @@ describe('what is cut off or broken', () => {
     const broken = Buffer.from(png);
     broken.fill(7, png.length / 2, png.length - 12);
     const files = Array.from({ length: 120 }, (_, i) => [...cut, broken, jpeg][i % 4] ?? jpeg);
-    const outcomes = await Promise.all(files.map(outcome));
+    const outcomes = await Promise.all(files.map((file) => outcome(file)));
     for (const [i, found] of outcomes.entries()) {
       expect(found).toEqual(['truncated', 'truncated', 'corrupt', outcomes[3]][i % 4]);
     }
