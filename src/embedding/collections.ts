@@ -11,14 +11,15 @@ export interface CollectionCheck {
 }
 
 /**
- * Makes sure of a collection once a job, before its first image: created where it is missing, refused where its size,
- * distance or model differs.
+ * Refuses a collection whose size, distance or model differs, once a job, before its first image; gives one that
+ * exists the indexes that it lacks. One that is missing is fine, and is not made here: a job may be refused yet.
  * @throws HandlerError `mixed_models` when it holds another model's vectors and the job does not allow that.
  * @throws StoreError `qdrant_dimension_mismatch`, `qdrant_distance_mismatch`, or that the store did not answer.
  */
-export async function prepareCollection(collection: string, check: CollectionCheck): Promise<void> {
+export async function checkCollection(collection: string, check: CollectionCheck): Promise<void> {
   const { store, model, signal } = check;
-  if ((await store.ensure(collection, model.dim, signal)) === 'created') return;
+  if ((await store.inspect(collection, signal)) === null) return;
+  await store.ensure(collection, model.dim, signal);
   const [unmarked, others] = await Promise.all([
     store.count(collection, { must: [{ isEmpty: 'model' }] }, signal),
     store.count(collection, ofAnotherModel(model.fingerprint), signal),

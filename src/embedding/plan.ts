@@ -1,7 +1,7 @@
 import { SILENT_LOG, type Log } from '../base/log.ts';
 import type { VectorStore } from '../qdrant/store.ts';
 import type { Database } from '../supabase/database.ts';
-import { prepareCollection } from './collections.ts';
+import { checkCollection } from './collections.ts';
 import type { ImageRef } from './image-ref.ts';
 import type { EmbeddingInput } from './input.ts';
 import { createListingTally, type ListingTally } from './listing-tally.ts';
@@ -26,13 +26,13 @@ export interface Plan {
 
 /**
  * What can be refused before the first image is read, now that the model is known: collections of another size,
- * distance or model, and filters that the database does not take. Collections that are missing are made.
+ * distance or model, and filters that the database does not take. Then collections that are missing are made.
  */
 export async function planExtraction(options: PlanOptions): Promise<Plan> {
   const { input, database, store, model, signal } = options;
   const targets = collectionsOf(input);
   for (const collection of targets) {
-    await prepareCollection(collection, {
+    await checkCollection(collection, {
       store,
       model,
       allowMixedModels: input.allow_mixed_models,
@@ -44,6 +44,7 @@ export async function planExtraction(options: PlanOptions): Promise<Plan> {
   const counts = new Map(targets.map((name) => [name, 0]));
   const counted = listImages({ ...listing, log: options.log, tally: options.skipped });
   for await (const { collection } of counted) counts.set(collection, (counts.get(collection) ?? 0) + 1);
+  for (const collection of targets) await store.ensure(collection, model.dim, signal);
   return { counts, images: listImages({ ...listing, log: SILENT_LOG, tally: createListingTally() }) };
 }
 
