@@ -1,4 +1,5 @@
 import type { Picture } from './canvas.ts';
+import { PI, ceil, exp, max, min } from './maths.ts';
 import type { Random } from './random.ts';
 
 /** How a picture was taken. Lengths in pixels of a picture 200 high; they grow with the picture. */
@@ -37,7 +38,7 @@ export function shelfExposure(random: Random): Exposure {
           x: random.between(0.1, 0.9),
           y: random.between(0.1, 0.9),
           reach: random.between(0.1, 0.25),
-          angle: random.between(0, Math.PI),
+          angle: random.between(0, PI),
           strength: random.between(40, 120),
         }
       : null,
@@ -104,7 +105,7 @@ function illuminate(light: Float32Array, width: number, height: number, exposure
         const [dx, dy] = [u + 0.5 - glare.x, v + 0.5 - glare.y];
         const along = (dx * cos + dy * sin) / glare.reach;
         const over = (dy * cos - dx * sin) / (glare.reach * 0.3);
-        shine = glare.strength * Math.max(0, 1 - along * along - over * over);
+        shine = glare.strength * max(0, 1 - along * along - over * over);
       }
       const red = curve[(light[at] ?? 0) | 0] ?? 255;
       const green = curve[(light[at + 1] ?? 0) | 0] ?? 255;
@@ -123,10 +124,10 @@ function blur(
   line: { width: number; height: number; sigma: number; step: number },
 ): void {
   const { width, height, sigma, step } = line;
-  const radius = Math.ceil(2.5 * sigma);
+  const radius = ceil(2.5 * sigma);
   if (radius < 1 || sigma < 0.2) return;
   const kernel = Float32Array.from({ length: 2 * radius + 1 }, (_, i) =>
-    Math.exp(-((i - radius) ** 2) / (2 * sigma * sigma)),
+    exp(-((i - radius) ** 2) / (2 * sigma * sigma)),
   );
   const total = kernel.reduce((sum, k) => sum + k, 0);
   const along = step === 3;
@@ -137,7 +138,7 @@ function blur(
     for (let c = 0; c < 3; c++) {
       const start = (along ? l * width * 3 : l * 3) + c;
       for (let i = 0; i < buffer.length; i++) {
-        buffer[i] = light[start + Math.min(count - 1, Math.max(0, i - radius)) * step] ?? 0;
+        buffer[i] = light[start + min(count - 1, max(0, i - radius)) * step] ?? 0;
       }
       for (let i = 0; i < count; i++) {
         let sum = 0;

@@ -1,4 +1,5 @@
 import type { Colour } from './colour.ts';
+import { abs, ceil, floor, hypot, max, min } from './maths.ts';
 
 /** A picture in memory: red, green, blue of each pixel, rows first, 0..255. */
 export interface Picture {
@@ -39,10 +40,10 @@ export function paint(
 ): void {
   const { field, colour, opacity = 1 } = shape;
   const box = shape.box ?? { left: 0, top: 0, right: picture.width, bottom: picture.height };
-  const left = Math.max(0, Math.floor(box.left));
-  const right = Math.min(picture.width, Math.ceil(box.right));
-  const top = Math.max(0, Math.floor(box.top));
-  const bottom = Math.min(picture.height, Math.ceil(box.bottom));
+  const left = max(0, floor(box.left));
+  const right = min(picture.width, ceil(box.right));
+  const top = max(0, floor(box.top));
+  const bottom = min(picture.height, ceil(box.bottom));
   if (right <= left || bottom <= top) return;
   const span = right - left + 1;
   let here = new Float32Array(span);
@@ -53,8 +54,8 @@ export function paint(
     for (let i = 0; i < span; i++) below[i] = field(left + i + 0.5, y + 1.5);
     for (let i = 0; i < span - 1; i++) {
       const f = here[i] ?? 0;
-      const slope = Math.abs((here[i + 1] ?? 0) - f) + Math.abs((below[i] ?? 0) - f) + 1e-6;
-      const cover = Math.min(1, Math.max(0, 0.5 + f / slope)) * opacity;
+      const slope = abs((here[i + 1] ?? 0) - f) + abs((below[i] ?? 0) - f) + 1e-6;
+      const cover = min(1, max(0, 0.5 + f / slope)) * opacity;
       if (cover > 0) blend(picture, (y * picture.width + left + i) * 3, colour, cover);
     }
   }
@@ -69,16 +70,16 @@ function blend(picture: Picture, at: number, colour: Colour, share: number): voi
 }
 
 /** Inside of a rectangle with round corners; in pixels. */
-export function roundedBox(box: Box, radius: number): Field {
+function roundedBox(box: Box, radius: number): Field {
   const cx = (box.left + box.right) / 2;
   const cy = (box.top + box.bottom) / 2;
   const hw = (box.right - box.left) / 2 - radius;
   const hh = (box.bottom - box.top) / 2 - radius;
   return (x, y) => {
-    const dx = Math.abs(x - cx) - hw;
-    const dy = Math.abs(y - cy) - hh;
-    const outside = Math.hypot(Math.max(dx, 0), Math.max(dy, 0));
-    return radius - outside - Math.min(Math.max(dx, dy), 0);
+    const dx = abs(x - cx) - hw;
+    const dy = abs(y - cy) - hh;
+    const outside = hypot(max(dx, 0), max(dy, 0));
+    return radius - outside - min(max(dx, dy), 0);
   };
 }
 

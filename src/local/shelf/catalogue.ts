@@ -1,24 +1,24 @@
 import { v5 as uuidV5 } from 'uuid';
 
 import { createPalette, luminance, type Palette } from './colour.ts';
-import { MOTIFS, type MotifName } from './motifs.ts';
+import { MOTIFS, sizeForArea, type MotifName } from './motifs.ts';
 import { CATEGORIES, createBrands, ean13, VARIANTS } from './names.ts';
 import { PATTERNS, type Pattern, type PatternName } from './patterns.ts';
 import { createRandom, type Random } from './random.ts';
 import { createForm, SHAPES, type Form, type ShapeName } from './shapes.ts';
 
-export const PRODUCT_COUNT = 60;
-export const FAMILY_COUNT = 5;
-export const FAMILY_SIZE = 5;
+const PRODUCT_COUNT = 60;
+const FAMILY_COUNT = 5;
+const FAMILY_SIZE = 5;
 export const FRAME_COUNT = 12;
 /** Namespace of every id of a sample shelf: uuid v5 of `gpu-handlers/shelf` in the DNS namespace. */
 export const SHELF_NAMESPACE = uuidV5('gpu-handlers/shelf', '6ba7b810-9dad-11d1-80b4-00c04fd430c8');
 
-export type Layout = 'family' | 'band' | 'badge' | 'split' | 'window' | 'picture';
-export const LAYOUTS: readonly Layout[] = ['band', 'badge', 'split', 'window', 'picture'];
+type Layout = 'family' | 'band' | 'badge' | 'split' | 'window' | 'picture';
+const LAYOUTS: readonly Layout[] = ['band', 'badge', 'split', 'window', 'picture'];
 
 /** How a product is printed: everything a label is drawn from. Places are shares of the panel. */
-export interface Print {
+interface Print {
   layout: Layout;
   pattern: Pattern;
   /** Share of the panel that the pattern inks. */
@@ -53,6 +53,8 @@ const DIFFERENCES: readonly Difference[] = ['pattern', 'pattern', 'motif', 'lett
 const DIRECTIONS: readonly PatternName[] = ['bars', 'columns', 'diagonals', 'chevrons', 'rings'];
 const LETTERS = Array.from('AEHKMRSTXZO');
 const FAMILY_COVER = 0.36;
+/** Of the motifs that set a family's members apart: all alike, so that the mean colour is. In squared panel heights. */
+const MOTIF_AREA = 0.12;
 const MOTIF_PLACES = [
   [0.27, 0.72],
   [0.73, 0.72],
@@ -81,7 +83,7 @@ function familyPrints(random: Random, difference: Difference): Print[] {
       pattern: own ? { ...common, name: patterns[i] ?? 'dots' } : common,
       cover: difference === 'motif' ? 0.2 : FAMILY_COVER,
       letter: difference === 'letter' ? (letters[i] ?? 'A') : null,
-      motif: { name: motif, x, y, size: difference === 'motif' ? 0.3 : 0.15 },
+      motif: { name: motif, x, y, size: difference === 'motif' ? sizeForArea(motif, MOTIF_AREA) : 0.15 },
       brandY,
     };
   });

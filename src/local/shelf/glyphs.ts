@@ -1,5 +1,6 @@
 import { grown, paint, type Box, type Picture } from './canvas.ts';
 import type { Colour } from './colour.ts';
+import { max, min, sqrt } from './maths.ts';
 
 /**
  * A pen alphabet: polylines on a grid of 4 by 6, `x y` in pairs, strokes parted by a comma. Drawn by ourselves, since
@@ -72,7 +73,7 @@ function nearest(segments: Segments, x: number, y: number): number {
     const ay = segments[i + 1] ?? 0;
     const dx = (segments[i + 2] ?? 0) - ax;
     const dy = (segments[i + 3] ?? 0) - ay;
-    const t = Math.min(1, Math.max(0, ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy)));
+    const t = min(1, max(0, ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy)));
     const d = (x - ax - t * dx) ** 2 + (y - ay - t * dy) ** 2;
     if (d < best) best = d;
   }
@@ -82,7 +83,7 @@ function nearest(segments: Segments, x: number, y: number): number {
 /** Distance field of one letter on its 4 by 6 grid, positive within the pen's half width (grid units). */
 export function glyphField(letter: string, halfPen: number): (x: number, y: number) => number {
   const segments = SEGMENTS.get(letter);
-  return segments === undefined ? () => -1 : (x, y) => halfPen - Math.sqrt(nearest(segments, x, y));
+  return segments === undefined ? () => -1 : (x, y) => halfPen - sqrt(nearest(segments, x, y));
 }
 
 /**
@@ -96,7 +97,7 @@ export function write(
   const { box, colour, pen = 0.5 } = line;
   const letters = Array.from(line.text.toUpperCase());
   const columns = letters.length * ADVANCE - (ADVANCE - 4) + 2 * pen;
-  const unit = Math.min((box.right - box.left) / columns, (box.bottom - box.top) / (6 + 2 * pen));
+  const unit = min((box.right - box.left) / columns, (box.bottom - box.top) / (6 + 2 * pen));
   const left = (box.left + box.right - (columns - 2 * pen) * unit) / 2;
   const top = (box.top + box.bottom - 6 * unit) / 2;
   letters.forEach((letter, i) => {

@@ -1,3 +1,4 @@
+import { PI, abs, asin, max, min, sign, sqrt } from './maths.ts';
 import { partAt, sectionAt, type Form, type Part } from './shapes.ts';
 
 /** How far away the camera stands, in product heights. */
@@ -38,9 +39,9 @@ export interface Profile {
 export function createProfile(form: Form): Profile {
   // A narrowing towards the top looks up, one towards the bottom looks down.
   const tilt = (y: number) => {
-    const above = sectionAt(form, Math.max(0, y - 0.01)).b;
-    const below = sectionAt(form, Math.min(1, y + 0.01)).b;
-    return form.shape === 'box' ? 0 : -Math.max(-1.5, Math.min(1.5, (below - above) / 0.02));
+    const above = sectionAt(form, max(0, y - 0.01)).b;
+    const below = sectionAt(form, min(1, y + 0.01)).b;
+    return form.shape === 'box' ? 0 : -max(-1.5, min(1.5, (below - above) / 0.02));
   };
   return { tilt: table(tilt), parts: HEIGHTS.map((y) => partAt(form, y)) };
 }
@@ -51,10 +52,7 @@ export function createPlan(form: Form, turn: number): Plan {
 
 /** Arc sines over -1..1, in shares of a half turn. */
 const ARC_STEPS = 4096;
-const ARCS = Float64Array.from(
-  { length: ARC_STEPS + 1 },
-  (_, i) => Math.asin((2 * i) / ARC_STEPS - 1) / Math.PI,
-);
+const ARCS = Float64Array.from({ length: ARC_STEPS + 1 }, (_, i) => asin((2 * i) / ARC_STEPS - 1) / PI);
 
 function ellipsePlan(form: Form, turn: number): Plan {
   const [sin, cos] = [Math.sin(turn), Math.cos(turn)];
@@ -67,14 +65,14 @@ function ellipsePlan(form: Form, turn: number): Plan {
   const qa = over((a, b) => sin * sin * a + cos * cos * b);
   const qb = over((a, b) => cos * sin * (a - b));
   const qc = over((a, b) => cos * cos * a + sin * sin * b);
-  const perA = ia.map((a) => Math.sqrt(a));
+  const perA = ia.map((a) => sqrt(a));
   const around = form.wrap === 'around';
 
   const depth = (x: number, y: number): number => {
     const step = stepOf(y);
     const q = qa[step] ?? 1;
     const p = x * (qb[step] ?? 0);
-    return (Math.sqrt(p * p - q * (x * x * (qc[step] ?? 0) - 1)) - p) / q;
+    return (sqrt(p * p - q * (x * x * (qc[step] ?? 0) - 1)) - p) / q;
   };
   const meet = (x: number, y: number, hit: Hit): boolean => {
     const z = depth(x, y);
@@ -84,12 +82,12 @@ function ellipsePlan(form: Form, turn: number): Plan {
     const lz = z * cos - x * sin;
     const gx = lx * (ia[step] ?? 1);
     const gz = lz * (ib[step] ?? 1);
-    const length = Math.sqrt(gx * gx + gz * gz);
+    const length = sqrt(gx * gx + gz * gz);
     hit.z = z;
     hit.nx = (gx * cos - gz * sin) / length;
     hit.nz = (gx * sin + gz * cos) / length;
     hit.face = lz >= 0 ? 'front' : 'back';
-    const across = Math.min(1, Math.max(-1, lx * (perA[step] ?? 1)));
+    const across = min(1, max(-1, lx * (perA[step] ?? 1)));
     const u = around ? 0.5 + (ARCS[((across + 1) * (ARC_STEPS / 2) + 0.5) | 0] ?? 0) : (across + 1) / 2;
     hit.u = lz >= 0 ? u : 1 - u;
     return true;
@@ -108,19 +106,19 @@ function boxPlan(form: Form, turn: number): Plan {
   const lookUp = (x: number): Hit | null => {
     const dx = x * cos - ox;
     const dz = -oz - x * sin;
-    const tx = dx === 0 ? -Infinity : (-Math.sign(dx) * w - ox) / dx;
-    const tz = dz === 0 ? -Infinity : (-Math.sign(dz) * d - oz) / dz;
-    const t = Math.max(tx, tz);
+    const tx = dx === 0 ? -Infinity : (-sign(dx) * w - ox) / dx;
+    const tz = dz === 0 ? -Infinity : (-sign(dz) * d - oz) / dz;
+    const t = max(tx, tz);
     const lx = ox + t * dx;
     const lz = oz + t * dz;
-    if (Math.abs(lx) > w + 1e-6 || Math.abs(lz) > d + 1e-6) return null;
+    if (abs(lx) > w + 1e-6 || abs(lz) > d + 1e-6) return null;
     const z = DISTANCE * (1 - t);
     if (tz >= tx) {
-      const side = -Math.sign(dz);
+      const side = -sign(dz);
       const face = side > 0 ? 'front' : 'back';
       return { z, face, u: 0.5 + (side * lx) / (2 * w), nx: -sin * side, nz: cos * side };
     }
-    const side = -Math.sign(dx);
+    const side = -sign(dx);
     return { z, face: 'side', u: 0.5 - (side * lz) / (2 * d), nx: cos * side, nz: sin * side };
   };
   // All rays of a column of pixels meet the box alike.

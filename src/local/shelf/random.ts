@@ -1,3 +1,5 @@
+import { floor, imul } from './maths.ts';
+
 /** A stream of numbers that its keys alone determine. */
 export interface Random {
   /** In [0, 1). */
@@ -15,9 +17,9 @@ export interface Random {
 /** Mixes any keys into 32 bits (FNV-1a with a final avalanche). */
 function hash(text: string): number {
   let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  for (let i = 0; i < text.length; i++) h = imul(h ^ text.charCodeAt(i), 0x01000193);
+  h = imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = imul(h ^ (h >>> 13), 0xc2b2ae35);
   return (h ^ (h >>> 16)) >>> 0;
 }
 
@@ -26,11 +28,11 @@ export function createRandom(...keys: readonly (string | number)[]): Random {
   let state = hash(keys.join('\u0000'));
   const next = () => {
     state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    let t = imul(state ^ (state >>> 15), 1 | state);
+    t = (t + imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
-  const integer = (low: number, high: number) => low + Math.floor(next() * (high - low + 1));
+  const integer = (low: number, high: number) => low + floor(next() * (high - low + 1));
   return {
     next,
     between: (low, high) => low + next() * (high - low),

@@ -2,6 +2,7 @@ import type { Picture } from './canvas.ts';
 import type { ShelfProduct } from './catalogue.ts';
 import type { Colour } from './colour.ts';
 import type { Panels } from './label.ts';
+import { floor, hypot, max, min, round, sin, sqrt } from './maths.ts';
 import { createPlan, createProfile, DISTANCE, stepOf, type Hit, type Plan, type Profile } from './plan.ts';
 import { METAL, type Form } from './shapes.ts';
 
@@ -22,8 +23,8 @@ const SAMPLE_ROWS = [0.25, 0.75];
 const SAMPLES = SAMPLE_ROWS.length;
 
 /** Half the width that a product takes at any turn, in product heights. */
-export function halfReach(form: Form): number {
-  const flat = form.shape === 'box' ? Math.hypot(form.halfWidth, form.halfDepth) : form.halfWidth;
+function halfReach(form: Form): number {
+  const flat = form.shape === 'box' ? hypot(form.halfWidth, form.halfDepth) : form.halfWidth;
   return flat * 1.05;
 }
 
@@ -38,7 +39,7 @@ export function renderProduct(
 ): Sprite {
   const { form } = product;
   const unit = view.height / 1.06; // the front of the body is nearer and looks taller
-  const width = Math.max(8, Math.round(2 * halfReach(form) * unit));
+  const width = max(8, round(2 * halfReach(form) * unit));
   const data = new Uint8ClampedArray(width * view.height * 4);
   const profile = createProfile(form);
   const shadeOf = createSurface(product, panels, profile);
@@ -88,16 +89,16 @@ function createSurface(product: ShelfProduct, panels: Panels, profile: Profile) 
       gloss = 1;
     } else if (part === 'seal') {
       colour = palette.base;
-      relief = 0.9 + 0.1 * Math.sin(body * 700);
+      relief = 0.9 + 0.1 * sin(body * 700);
     } else if (part === 'cap') {
-      relief = 0.94 + 0.06 * Math.sin(hit.u * 150);
+      relief = 0.94 + 0.06 * sin(hit.u * 150);
     }
     const tilt = profile.tilt[step] ?? 0;
-    const scale = 1 / Math.sqrt(1 + tilt * tilt);
+    const scale = 1 / sqrt(1 + tilt * tilt);
     const ny = tilt * scale;
-    const lambert = Math.max(0, (hit.nx * LIGHT[0] + hit.nz * LIGHT[2]) * scale + ny * LIGHT[1]);
-    const diffuse = relief * (0.5 + 0.62 * lambert) * (0.8 + 0.2 * Math.max(0, hit.nz));
-    let shine = Math.max(0, (hit.nx * -0.24 + hit.nz * 0.945) * scale + ny * -0.222);
+    const lambert = max(0, (hit.nx * LIGHT[0] + hit.nz * LIGHT[2]) * scale + ny * LIGHT[1]);
+    const diffuse = relief * (0.5 + 0.62 * lambert) * (0.8 + 0.2 * max(0, hit.nz));
+    let shine = max(0, (hit.nx * -0.24 + hit.nz * 0.945) * scale + ny * -0.222);
     shine *= shine;
     shine *= shine;
     shine *= shine;
@@ -112,8 +113,8 @@ function createSurface(product: ShelfProduct, panels: Panels, profile: Profile) 
 
 /** Nearest pixel: the renderer already takes several samples a pixel of a label of about the same size. */
 function sample(picture: Picture, u: number, v: number, out: [number, number, number]): void {
-  const x = Math.min(picture.width - 1, Math.max(0, Math.floor(u * picture.width)));
-  const y = Math.min(picture.height - 1, Math.max(0, Math.floor(v * picture.height)));
+  const x = min(picture.width - 1, max(0, floor(u * picture.width)));
+  const y = min(picture.height - 1, max(0, floor(v * picture.height)));
   const at = (y * picture.width + x) * 3;
   out[0] = picture.data[at] ?? 0;
   out[1] = picture.data[at + 1] ?? 0;

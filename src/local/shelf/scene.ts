@@ -2,6 +2,7 @@ import { createPicture, paint, paintBox, type Box, type Picture } from './canvas
 import { hsl } from './colour.ts';
 import { place } from './frame.ts';
 import { write } from './glyphs.ts';
+import { hypot, min, round } from './maths.ts';
 import type { Random } from './random.ts';
 import type { Sprite } from './render-product.ts';
 
@@ -20,13 +21,13 @@ export function drawScene(things: { product: Sprite; left: Sprite; right: Sprite
   const bounds = boundsOf(product);
   const tall = product.height;
   const wide = bounds.right - bounds.left;
-  const margin = Math.round(tall * 0.22);
+  const margin = round(tall * 0.22);
   const width = wide + 2 * margin;
   const floor = margin + bounds.bottom;
   const picture = createPicture(width, floor + margin, [60, 60, 62]);
   drawBack(picture, floor, random);
 
-  const gap = (share: number) => Math.round(tall * share);
+  const gap = (share: number) => round(tall * share);
   const stand = (sprite: Sprite, x: number) => {
     const box = boundsOf(sprite);
     place(picture, sprite, x - box.left, floor - box.bottom);
@@ -51,7 +52,7 @@ export function drawScene(things: { product: Sprite; left: Sprite; right: Sprite
 }
 
 /** The box around everything that is not empty. */
-export function boundsOf(sprite: Sprite): Box {
+function boundsOf(sprite: Sprite): Box {
   const { width, height, data } = sprite;
   const box = { left: width, top: height, right: 0, bottom: 0 };
   for (let y = 0; y < height; y++) {
@@ -140,16 +141,16 @@ function drawObstacle(
     const box = boundsOf(sprite);
     const reach = wide * (0.05 + 0.11 * strength);
     const edge = fromLeft ? body.left + reach - (box.right - box.left) : body.right - reach;
-    place(picture, sprite, Math.round(edge) - box.left, Math.round(around.floor + tall * 0.02) - box.bottom);
+    place(picture, sprite, round(edge) - box.left, round(around.floor + tall * 0.02) - box.bottom);
   } else if (kind < 0.32) {
     const size = tall * (0.08 + 0.07 * strength);
     drawTag(picture, { x: body.left + wide * random.next(), y: body.bottom - size * 0.8, size }, random);
   } else if (kind < 0.4) {
     const x = random.chance(0.5) ? body.left + wide * 0.06 : body.right - wide * 0.06;
     const y = body.top + tall * random.between(0.05, 0.9);
-    const radius = Math.min(wide, tall) * (0.1 + 0.08 * strength);
+    const radius = min(wide, tall) * (0.1 + 0.08 * strength);
     paint(picture, {
-      field: (px, py) => radius - Math.hypot(px - x, py - y),
+      field: (px, py) => radius - hypot(px - x, py - y),
       colour: hsl(random.next(), 0.85, 0.5),
     });
   } else if (kind < 0.45) {

@@ -4,9 +4,9 @@ import { createCatalogue, SHELF_NAMESPACE, type ShelfProduct } from './catalogue
 import { createRandom } from './random.ts';
 
 /** Every fifth product was photographed often, the others twice. */
-export const OFTEN_EVERY = 5;
-export const CUTOUTS_OFTEN = 40;
-export const CUTOUTS_SELDOM = 2;
+const OFTEN_EVERY = 5;
+const CUTOUTS_OFTEN = 40;
+const CUTOUTS_SELDOM = 2;
 
 /** How a file is broken: not there, cut off, an HTML page, no bytes at all, something that is no picture. */
 export type Defect = 'missing' | 'truncated' | 'page' | 'empty' | 'wrong_type';
@@ -40,7 +40,7 @@ export interface ShelfImage {
   key: string;
 }
 
-export interface ShelfDataset {
+interface ShelfDataset {
   id: string;
   name: string;
   productIds: readonly string[];

@@ -1,6 +1,7 @@
 import type { Picture } from './canvas.ts';
+import { floor, max, min } from './maths.ts';
 
-export type Point = readonly [x: number, y: number];
+type Point = readonly [x: number, y: number];
 /** Upper left, upper right, lower right, lower left. */
 export type Quad = readonly [Point, Point, Point, Point];
 
@@ -39,10 +40,10 @@ export function warp(scene: Picture, quad: Quad, size: { width: number; height: 
 
 function readBilinear(scene: Picture, x: number, y: number, out: Float32Array, at: number): void {
   const { width, height, data } = scene;
-  const cx = Math.min(width - 1.001, Math.max(0, x));
-  const cy = Math.min(height - 1.001, Math.max(0, y));
-  const ix = Math.floor(cx);
-  const iy = Math.floor(cy);
+  const cx = min(width - 1.001, max(0, x));
+  const cy = min(height - 1.001, max(0, y));
+  const ix = floor(cx);
+  const iy = floor(cy);
   const fx = cx - ix;
   const fy = cy - iy;
   const from = (iy * width + ix) * 3;
