@@ -91,7 +91,7 @@ interface Decoded {
 async function* withAddresses(options: ExtractOptions): AsyncGenerator<Addressed> {
   for await (const refs of batches(options.images, SIGN_BATCH)) {
     const stored = refs.filter((ref) => ref.storage !== null);
-    const signed = stored.length === 0 ? [] : await options.sign(stored, options.signal);
+    const signed = stored.length === 0 ? [] : await signAll(options, stored);
     const addresses = new Map(stored.map((ref, i) => [ref, signed[i]]));
     for (const ref of refs) {
       const address = ref.storage === null ? ref.url : addresses.get(ref);
@@ -102,6 +102,20 @@ async function* withAddresses(options: ExtractOptions): AsyncGenerator<Addressed
           error: address ?? new ImageError('storage_not_found', `no address for ${ref.url}`),
         });
     }
+  }
+}
+
+/** Where nothing could be signed, every one of these images fails with the reason, and the others are none the worse. */
+async function signAll(
+  { sign, signal }: ExtractOptions,
+  refs: readonly ImageRef[],
+): Promise<(string | HandlerError)[]> {
+  try {
+    return await sign(refs, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const failure = toHandlerError(error);
+    return refs.map(() => failure);
   }
 }
 

@@ -239,3 +239,21 @@ describe('a store that does not take a point', () => {
     expect(unavailable).toBeLessThan(0);
   });
 });
+
+test('a storage that signs nothing fails the stored pictures alone', async () => {
+  await addCutouts(
+    cloud,
+    range(500, 504),
+    (i) => i % 5,
+    (i) => ({ merchant: 'Unsigned', ...(i >= 502 && { image_url: `stored/${i}.jpg` }) }),
+  );
+  await using proxy = await testProxy(cloud.supabase.url);
+  proxy.intercept = ({ path }) => Promise.resolve(path.includes('/storage/') ? 400 : undefined);
+  const { output } = await runJob(cloud, { ...cutoutsJob('unsigned', 'Unsigned'), supabase_url: proxy.url });
+  expect(output).toMatchObject({
+    status: 'success',
+    processed_count: 2,
+    failed_by_code: { supabase_rejected: 2 },
+  });
+  expect(output.failed_images.map(({ id }) => id).sort()).toEqual([cutoutId(502), cutoutId(503)]);
+});

@@ -192,12 +192,17 @@ export async function pointsOf(cloud: JobCloud, collection: string): Promise<Map
   const points = new Map<string, TestPoint>();
   let offset: unknown = null;
   do {
-    const page = (await askQdrant(cloud, 'POST', `/collections/${collection}/points/scroll`, {
-      limit: PAGE,
-      with_payload: true,
-      with_vector: true,
-      ...(offset !== null && { offset }),
-    })) as {
+    const page = (await askQdrant(
+      cloud,
+      'POST',
+      `/collections/${encodeURIComponent(collection)}/points/scroll`,
+      {
+        limit: PAGE,
+        with_payload: true,
+        with_vector: true,
+        ...(offset !== null && { offset }),
+      },
+    )) as {
       points: { id: string | number; payload: Row | null; vector: number[] }[];
       next_page_offset: unknown;
     };

@@ -37,7 +37,10 @@ export async function testProxy(target: string): Promise<TestProxy> {
     if (instead === 'drop') {
       outgoing.destroy();
     } else if (instead !== undefined) {
-      outgoing.writeHead(instead, { 'content-type': 'application/json' }).end('{"message":"not now"}');
+      // As some servers do, it quotes what it was asked.
+      const message = `not now: ${JSON.stringify(headers)}`;
+      const answer = JSON.stringify({ message, status: { error: message } });
+      outgoing.writeHead(instead, { 'content-type': 'application/json' }).end(answer);
     } else {
       const onward = forward(new URL(path, target), { method, headers });
       onward.on('error', () => outgoing.destroy());
