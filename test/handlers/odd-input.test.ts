@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, describe, expect, test } from '@jest/globals';
 
 import {
   addCutouts,
@@ -13,17 +13,14 @@ import {
   range,
   runJob,
   startJobCloud,
-  type JobCloud,
   type JobRun,
   type Row,
 } from '../support/job.ts';
 
-let cloud: JobCloud;
-
-beforeAll(async () => {
-  cloud = await startJobCloud();
-  await addProducts(cloud, range(0, 4));
-}, 120_000);
+// Here and not in a hook, as concurrent tests begin before hooks do. Every job waits at its end for the API's last
+// word: side by side they wait together.
+const cloud = await startJobCloud();
+await addProducts(cloud, range(0, 4));
 
 afterAll(async () => {
   await cloud[Symbol.asyncDispose]();
@@ -40,39 +37,45 @@ const products = (collection: string, numbers: readonly number[], input: Row = {
     ...input,
   });
 
-test('names in any script, paths with blanks and slashes too many: stored as they are, and fetched', async () => {
-  const names = {
-    brand_name: 'Şekerci "Ünlü" \\ 甘い',
-    product_name: '\u202eكعكة 🍰\n<script>',
-    barcode: ' 00 12 ',
-  };
-  await addProducts(cloud, [10], () => ({
-    ...names,
-    frames_path: `${cloud.images.url}/frames/ürün on iki//`,
-    frame_count: 2,
-  }));
-  const { output } = await products('odd names', [10]);
-  expect(output).toMatchObject({ status: 'success', processed_count: 2, failed_count: 0 });
-  const payloads = [...(await pointsOf(cloud, 'odd names')).values()].map(({ payload }) => payload);
-  expect(payloads.map(({ url }) => url).sort()).toEqual(
-    [0, 1].map((frame) => `${cloud.images.url}/frames/ürün on iki/frame_000${frame}.png`),
-  );
-  for (const payload of payloads) expect(payload).toMatchObject(names);
-});
+test.concurrent(
+  'names in any script, paths with blanks and slashes too many: stored as they are, and fetched',
+  async () => {
+    const names = {
+      brand_name: 'Şekerci "Ünlü" \\ 甘い',
+      product_name: '\u202eكعكة 🍰\n<script>',
+      barcode: ' 00 12 ',
+    };
+    await addProducts(cloud, [10], () => ({
+      ...names,
+      frames_path: `${cloud.images.url}/frames/ürün on iki//`,
+      frame_count: 2,
+    }));
+    const { output } = await products('odd names', [10]);
+    expect(output).toMatchObject({ status: 'success', processed_count: 2, failed_count: 0 });
+    const payloads = [...(await pointsOf(cloud, 'odd names')).values()].map(({ payload }) => payload);
+    expect(payloads.map(({ url }) => url).sort()).toEqual(
+      [0, 1].map((frame) => `${cloud.images.url}/frames/ürün on iki/frame_000${frame}.png`),
+    );
+    for (const payload of payloads) expect(payload).toMatchObject(names);
+  },
+);
 
-test('a collection with a name in any script is written, counted and told of under that name', async () => {
-  const name = 'Ürünler % #1 (yeni) 甘い';
-  const { output, messages } = await products(name, [0]);
-  expect(output).toMatchObject({ status: 'success', collections: { [name]: { points_written: 3 } } });
-  expect(messages).toContain(`Processing Collection: ${name}`);
-  expect((await pointsOf(cloud, name)).size).toBe(3);
-  const rows = await cloud.supabase.sql('select vector_count from embedding_collections where name = $1', [
-    name,
-  ]);
-  expect(rows).toEqual([{ vector_count: 3 }]);
-});
+test.concurrent(
+  'a collection with a name in any script is written, counted and told of under that name',
+  async () => {
+    const name = 'Ürünler % #1 (yeni) 甘い';
+    const { output, messages } = await products(name, [0]);
+    expect(output).toMatchObject({ status: 'success', collections: { [name]: { points_written: 3 } } });
+    expect(messages).toContain(`Processing Collection: ${name}`);
+    expect((await pointsOf(cloud, name)).size).toBe(3);
+    const rows = await cloud.supabase.sql('select vector_count from embedding_collections where name = $1', [
+      name,
+    ]);
+    expect(rows).toEqual([{ vector_count: 3 }]);
+  },
+);
 
-test('no images at all: completed, with a word on it', async () => {
+test.concurrent('no images at all: completed, with a word on it', async () => {
   const { output, jobId } = await runJob(cloud, {
     purpose: 'matching',
     source_config: {
@@ -102,7 +105,7 @@ test('no images at all: completed, with a word on it', async () => {
   });
 });
 
-test('products whose path or count is missing are counted, and the others done', async () => {
+test.concurrent('products whose path or count is missing are counted, and the others done', async () => {
   await cloud.supabase.sql('alter table products alter column frame_count drop not null');
   await addProducts(cloud, [20, 21, 22], (i) => ({
     frames_path: i === 20 ? null : i === 21 ? '' : `${cloud.images.url}/frames/x`,
@@ -117,7 +120,7 @@ test('products whose path or count is missing are counted, and the others done',
 });
 
 describe('spellings', () => {
-  test('ids in upper case, stray slashes behind addresses, nulls and unknown keys', async () => {
+  test.concurrent('ids in upper case, stray slashes behind addresses, nulls and unknown keys', async () => {
     const jobId = randomUUID();
     const { output, lines } = await runJob(cloud, {
       job_id: jobId,
@@ -147,7 +150,7 @@ describe('spellings', () => {
     });
   });
 
-  test('a job id in upper case is the row in lower case', async () => {
+  test.concurrent('a job id in upper case is the row in lower case', async () => {
     const jobId = randomUUID();
     const row = { id: jobId, job_type: 'full', source: 'products', status: 'queued' };
     await cloud.supabase.sql(
@@ -158,7 +161,11 @@ describe('spellings', () => {
       cloud,
       {
         job_id: jobId.toUpperCase(),
-        source_config: { type: 'products', product_collection: 'upper' },
+        source_config: {
+          type: 'products',
+          product_collection: 'upper',
+          filters: { product_source: 'selected', product_ids: [productId(0)] },
+        },
       },
       { row: null },
     );
@@ -169,7 +176,7 @@ describe('spellings', () => {
   });
 });
 
-test('the smallest batch and a batch larger than the job give the same points', async () => {
+test.concurrent('the smallest batch and a batch larger than the job give the same points', async () => {
   const [small, large] = await Promise.all([
     products('batches of one', [0, 1], { batch_size: 1 }),
     products('one batch', [0, 1], { batch_size: 64 }),
@@ -183,7 +190,7 @@ test('the smallest batch and a batch larger than the job give the same points', 
   }
 });
 
-test('a matching job that names one collection for both kinds gets one with both', async () => {
+test.concurrent('a matching job that names one collection for both kinds gets one with both', async () => {
   await addCutouts(
     cloud,
     range(0, 2),
@@ -207,7 +214,7 @@ test('a matching job that names one collection for both kinds gets one with both
   );
 });
 
-test('two jobs that make and fill the same collection at the same time both succeed', async () => {
+test.concurrent('two jobs that make and fill the same collection at the same time both succeed', async () => {
   const runs = await Promise.all([products('raced', [0, 1]), products('raced', [1, 2])]);
   for (const { output } of runs) {
     expect(output).toMatchObject({ status: 'success', processed_count: 6, warnings: [] });
@@ -215,15 +222,16 @@ test('two jobs that make and fill the same collection at the same time both succ
   expect((await pointsOf(cloud, 'raced')).size).toBe(9);
 });
 
-test('a job that failed and runs again leaves no trace of its failure', async () => {
-  const path = `/frames/${productId(3)}/frame_0000.png`;
+test.concurrent('a job that failed and runs again leaves no trace of its failure', async () => {
+  const path = `/frames/${productId(30)}/frame_0000.png`;
   const jobId = randomUUID();
+  await addProducts(cloud, [30]);
   const input = {
     job_id: jobId,
     source_config: {
       type: 'products',
       product_collection: 'second try',
-      filters: { product_source: 'selected', product_ids: [productId(3)] },
+      filters: { product_source: 'selected', product_ids: [productId(30)] },
     },
   };
   cloud.images.misbehave(path, { status: 404 });
@@ -245,20 +253,23 @@ test('a job that failed and runs again leaves no trace of its failure', async ()
   );
 });
 
-test('two pictures that share an id and both fail are two rows of the table of failures', async () => {
-  const url = (name: string): string => `${cloud.images.url}/gone/${name}.png`;
-  const { output, jobId } = await runJob(cloud, {
-    collection_name: 'twins',
-    images: [
-      { id: 'twin', url: url('a'), type: 'product' },
-      { id: 'twin', url: url('b'), type: 'product' },
-      { id: 'other', url: `${cloud.images.url}/many/1.png`, type: 'product' },
-    ],
-  });
-  expect(output).toMatchObject({ processed_count: 1, failed_by_code: { http_404: 2 }, warnings: [] });
-  const rows = await cloud.supabase.sql(
-    'select url from embedding_job_failures where job_id = $1 order by url',
-    [jobId],
-  );
-  expect(rows).toEqual([{ url: url('a') }, { url: url('b') }]);
-});
+test.concurrent(
+  'two pictures that share an id and both fail are two rows of the table of failures',
+  async () => {
+    const url = (name: string): string => `${cloud.images.url}/gone/${name}.png`;
+    const { output, jobId } = await runJob(cloud, {
+      collection_name: 'twins',
+      images: [
+        { id: 'twin', url: url('a'), type: 'product' },
+        { id: 'twin', url: url('b'), type: 'product' },
+        { id: 'other', url: `${cloud.images.url}/many/1.png`, type: 'product' },
+      ],
+    });
+    expect(output).toMatchObject({ processed_count: 1, failed_by_code: { http_404: 2 }, warnings: [] });
+    const rows = await cloud.supabase.sql(
+      'select url from embedding_job_failures where job_id = $1 order by url',
+      [jobId],
+    );
+    expect(rows).toEqual([{ url: url('a') }, { url: url('b') }]);
+  },
+);

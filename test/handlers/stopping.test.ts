@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, describe, expect, test } from '@jest/globals';
 
-import { createEmbeddingHandler, type EmbeddingHandler } from '../../handlers/embedding.ts';
+import { createEmbeddingHandler } from '../../handlers/embedding.ts';
 import { StoppedError } from '../../src/base/errors.ts';
 import {
   addCutouts,
@@ -15,24 +15,22 @@ import {
   range,
   runJob,
   startJobCloud,
-  type JobCloud,
+  type JobRun,
   type LogLine,
 } from '../support/job.ts';
+import { testProxy } from '../support/proxy.ts';
 
 /** Of each test's sixteen cutouts the first eight are answered, in two writes, and the rest only when let. */
 const CUTOUTS = 16;
 const ANSWERED = 8;
 const WRITE_SIZE = 4;
 
-let cloud: JobCloud;
-let handler: EmbeddingHandler;
+// Here and not in a hook, as concurrent tests begin before hooks do. Every job waits at its end for the API's last
+// word: side by side they wait together.
+const cloud = await startJobCloud();
+const limits = { ...cloud.tools.limits, downloads: WRITE_SIZE, writeSize: WRITE_SIZE };
+const handler = createEmbeddingHandler({ ...cloud.tools, limits });
 let used = 0;
-
-beforeAll(async () => {
-  cloud = await startJobCloud();
-  const limits = { ...cloud.tools.limits, downloads: WRITE_SIZE, writeSize: WRITE_SIZE };
-  handler = createEmbeddingHandler({ ...cloud.tools, limits });
-}, 120_000);
 
 afterAll(async () => {
   await cloud[Symbol.asyncDispose]();
@@ -94,6 +92,11 @@ const marked = async (job: Halfway): Promise<unknown[]> => {
   return rows.map(({ id }) => id);
 };
 
+const downloads = (job: Halfway): number =>
+  [...cloud.images.requests.keys()].filter((path) =>
+    job.numbers.some((i) => path === `/cutouts/${productId(i % 5)}/${i}.jpg`),
+  ).length;
+
 /** What the store acknowledged before the stop is there, counted and marked. */
 async function expectHalf(job: Halfway): Promise<void> {
   const half = job.numbers.slice(0, ANSWERED).map(cutoutId);
@@ -106,37 +109,40 @@ async function expectHalf(job: Halfway): Promise<void> {
 }
 
 describe('cancelling', () => {
-  test('by the row stops the job, leaves the row as the page wrote it, and keeps what was acknowledged', async () => {
-    const job = await halfwayJob();
-    let written: Promise<unknown> = Promise.resolve();
-    const { output } = await runJob(cloud, job.input, {
-      handler,
-      onLine: job.onHalf(() => {
-        written = cloud.supabase.sql(
-          `update embedding_jobs set status = 'cancelled', error_message = 'by hand' where id = $1`,
-          [job.jobId],
-        );
-      }),
-    });
-    await written;
-    expect(output).toMatchObject({
-      status: 'cancelled',
-      processed_count: ANSWERED,
-      failed_count: 0,
-      total_images: CUTOUTS,
-      cutouts_marked: ANSWERED,
-      collections: { [job.collection]: { points_written: ANSWERED } },
-    });
-    expect(output.error).toBeUndefined();
-    expect(await jobRow(cloud, job.jobId)).toMatchObject({
-      status: 'cancelled',
-      error_message: 'by hand',
-      completed_at: null,
-    });
-    await expectHalf(job);
-  });
+  test.concurrent(
+    'by the row stops the job, leaves the row as the page wrote it, and keeps what was acknowledged',
+    async () => {
+      const job = await halfwayJob();
+      let written: Promise<unknown> = Promise.resolve();
+      const { output } = await runJob(cloud, job.input, {
+        handler,
+        onLine: job.onHalf(() => {
+          written = cloud.supabase.sql(
+            `update embedding_jobs set status = 'cancelled', error_message = 'by hand' where id = $1`,
+            [job.jobId],
+          );
+        }),
+      });
+      await written;
+      expect(output).toMatchObject({
+        status: 'cancelled',
+        processed_count: ANSWERED,
+        failed_count: 0,
+        total_images: CUTOUTS,
+        cutouts_marked: ANSWERED,
+        collections: { [job.collection]: { points_written: ANSWERED } },
+      });
+      expect(output.error).toBeUndefined();
+      expect(await jobRow(cloud, job.jobId)).toMatchObject({
+        status: 'cancelled',
+        error_message: 'by hand',
+        completed_at: null,
+      });
+      await expectHalf(job);
+    },
+  );
 
-  test('by the caller stops the job and says so in the row', async () => {
+  test.concurrent('by the caller stops the job and says so in the row', async () => {
     const job = await halfwayJob();
     const stop = new AbortController();
     const { output } = await runJob(cloud, job.input, {
@@ -152,28 +158,26 @@ describe('cancelling', () => {
     await expectHalf(job);
   });
 
-  test('before it began reads and writes nothing', async () => {
+  test.concurrent('before it began reads and writes nothing', async () => {
     const job = await halfwayJob();
-    const requests = cloud.images.count;
     const row = { status: 'cancelled', total_images: 7, processed_images: 3 };
     const { output } = await runJob(cloud, job.input, { handler, row });
     expect(output).toMatchObject({ status: 'cancelled', processed_count: 0, total_images: 0 });
     expect(await jobRow(cloud, job.jobId)).toMatchObject({ ...row, started_at: null, completed_at: null });
-    expect(cloud.images.count).toBe(requests);
+    expect(downloads(job)).toBe(0);
     expect(await collectionsIn(cloud)).not.toContain(job.collection);
   });
 
-  test('by a caller who was faster than the job leaves no row that waits for ever', async () => {
+  test.concurrent('by a caller who was faster than the job leaves no row that waits for ever', async () => {
     const job = await halfwayJob();
-    const requests = cloud.images.count;
     const { output } = await runJob(cloud, job.input, { handler, signal: AbortSignal.abort() });
     expect(output.status).toBe('cancelled');
     expect(await jobRow(cloud, job.jobId)).toMatchObject({ status: 'cancelled', processed_images: 0 });
-    expect(cloud.images.count).toBe(requests);
+    expect(downloads(job)).toBe(0);
     expect(await collectionsIn(cloud)).not.toContain(job.collection);
   });
 
-  test('by a deadline is a failure that keeps what was acknowledged', async () => {
+  test.concurrent('by a deadline is a failure that keeps what was acknowledged', async () => {
     const job = await halfwayJob();
     const stop = new AbortController();
     const { output } = await runJob(cloud, job.input, {
@@ -197,53 +201,57 @@ describe('cancelling', () => {
 });
 
 describe('a platform that stops the worker', () => {
-  test('leaves the row running, and the same job run again ends as if nothing had happened', async () => {
-    const job = await halfwayJob();
-    const stop = new AbortController();
-    const stopped = runJob(cloud, job.input, {
-      handler,
-      signal: stop.signal,
-      onLine: job.onHalf(() => stop.abort(new StoppedError('shutdown', 'SIGTERM'))),
-    });
-    await expect(stopped).rejects.toMatchObject({ code: 'shutdown' });
-    const halfway = await jobRow(cloud, job.jobId);
-    expect(halfway).toMatchObject({
-      status: 'running',
-      processed_images: ANSWERED,
-      total_images: CUTOUTS,
-      completed_at: null,
-      error_message: null,
-    });
-    expect(await marked(job)).toEqual(job.numbers.slice(0, ANSWERED).map(cutoutId));
+  test.concurrent(
+    'leaves the row running, and the same job run again ends as if nothing had happened',
+    async () => {
+      const job = await halfwayJob();
+      const stop = new AbortController();
+      const stopped = runJob(cloud, job.input, {
+        handler,
+        signal: stop.signal,
+        onLine: job.onHalf(() => stop.abort(new StoppedError('shutdown', 'SIGTERM'))),
+      });
+      await expect(stopped).rejects.toMatchObject({ code: 'shutdown' });
+      const halfway = await jobRow(cloud, job.jobId);
+      expect(halfway).toMatchObject({
+        status: 'running',
+        processed_images: ANSWERED,
+        total_images: CUTOUTS,
+        completed_at: null,
+        error_message: null,
+      });
+      expect(await marked(job)).toEqual(job.numbers.slice(0, ANSWERED).map(cutoutId));
 
-    job.letOn();
-    const shown: number[] = [];
-    const { output } = await runJob(cloud, job.input, {
-      handler,
-      onLine: ({ message }) => {
-        if (message.startsWith(`[${job.collection}] Batch`)) {
-          void jobRow(cloud, job.jobId).then((row) => shown.push(Number(row.processed_images)));
-        }
-      },
-    });
-    expect(output).toMatchObject({
-      status: 'success',
-      processed_count: CUTOUTS,
-      total_images: CUTOUTS,
-      cutouts_marked: CUTOUTS,
-    });
-    const row = await jobRow(cloud, job.jobId);
-    expect(row).toMatchObject({ status: 'completed', processed_images: CUTOUTS, total_images: CUTOUTS });
-    expect(row.started_at).toEqual(halfway.started_at);
-    expect(Math.min(...shown)).toBeGreaterThanOrEqual(ANSWERED);
-    expect(await imagesIn(cloud, job.collection)).toEqual(job.numbers.map(cutoutId));
-    expect([...(await pointsOf(cloud, job.collection)).values()].map((p) => p.payload.job_id)).toEqual(
-      job.numbers.map(() => job.jobId),
-    );
-    expect(await marked(job)).toEqual(job.numbers.map(cutoutId));
-  });
+      job.letOn();
+      const shown: Promise<number>[] = [];
+      const { output } = await runJob(cloud, job.input, {
+        handler,
+        onLine: ({ message }) => {
+          if (message.startsWith(`[${job.collection}] Batch`)) {
+            shown.push(jobRow(cloud, job.jobId).then((row) => Number(row.processed_images)));
+          }
+        },
+      });
+      expect(output).toMatchObject({
+        status: 'success',
+        processed_count: CUTOUTS,
+        total_images: CUTOUTS,
+        cutouts_marked: CUTOUTS,
+      });
+      const row = await jobRow(cloud, job.jobId);
+      expect(row).toMatchObject({ status: 'completed', processed_images: CUTOUTS, total_images: CUTOUTS });
+      expect(row.started_at).toEqual(halfway.started_at);
+      expect(shown.length).toBe(CUTOUTS / WRITE_SIZE);
+      expect(Math.min(...(await Promise.all(shown)))).toBeGreaterThanOrEqual(ANSWERED);
+      expect(await imagesIn(cloud, job.collection)).toEqual(job.numbers.map(cutoutId));
+      expect([...(await pointsOf(cloud, job.collection)).values()].map((p) => p.payload.job_id)).toEqual(
+        job.numbers.map(() => job.jobId),
+      );
+      expect(await marked(job)).toEqual(job.numbers.map(cutoutId));
+    },
+  );
 
-  test('before the job began leaves the row as it was', async () => {
+  test.concurrent('before the job began leaves the row as it was', async () => {
     const job = await halfwayJob();
     const signal = AbortSignal.abort(new StoppedError('shutdown', 'SIGTERM'));
     await expect(runJob(cloud, job.input, { handler, signal })).rejects.toMatchObject({ code: 'shutdown' });
@@ -252,27 +260,34 @@ describe('a platform that stops the worker', () => {
 });
 
 describe('states that the API writes over ours', () => {
-  /** Waits until the row has a state, then writes another one over it. */
-  const overwrite = async (jobId: string, seen: string, values: string): Promise<void> => {
-    for (;;) {
-      const rows = await cloud.supabase.sql('select status from embedding_jobs where id = $1', [jobId]);
-      if (rows[0]?.status === seen) break;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    await cloud.supabase.sql(`update embedding_jobs set ${values} where id = $1`, [jobId]);
+  /** Runs the job; when it has written a state, and before it reads anything again, another one is written over it. */
+  const runOverwritten = async (job: Halfway, seen: string, values: string): Promise<JobRun> => {
+    await using proxy = await testProxy(cloud.supabase.url);
+    let written = false;
+    let overwritten = false;
+    proxy.intercept = async ({ method, path, body }) => {
+      if (written && !overwritten && method === 'GET') {
+        overwritten = true;
+        await cloud.supabase.sql(`update embedding_jobs set ${values} where id = $1`, [job.jobId]);
+      }
+      if (method === 'PATCH' && path.includes('/embedding_jobs')) {
+        written ||= (JSON.parse(body) as { status: string }).status === seen;
+      }
+      return undefined;
+    };
+    job.letOn();
+    const run = await runJob(cloud, { ...job.input, supabase_url: proxy.url }, { handler });
+    expect(overwritten).toBe(true);
+    return run;
   };
 
-  test.each([
+  test.concurrent.each([
     ['running', `status = 'queued', runpod_job_id = 'late'`],
     ['completed', `status = 'queued', runpod_job_id = 'late'`],
     ['completed', `status = 'running', runpod_job_id = 'late'`],
   ])('once it is %s: %s; the last state wins', async (seen, values) => {
     const job = await halfwayJob();
-    job.letOn();
-    const [{ output }] = await Promise.all([
-      runJob(cloud, job.input, { handler }),
-      overwrite(job.jobId, seen, values),
-    ]);
+    const { output } = await runOverwritten(job, seen, values);
     expect(output.status).toBe('success');
     const row = await jobRow(cloud, job.jobId);
     expect(row).toMatchObject({
@@ -284,13 +299,9 @@ describe('states that the API writes over ours', () => {
     expect(row.completed_at).not.toBeNull();
   });
 
-  test('a page that cancels just after the end keeps its word', async () => {
+  test.concurrent('a page that cancels just after the end keeps its word', async () => {
     const job = await halfwayJob();
-    job.letOn();
-    const [{ output }] = await Promise.all([
-      runJob(cloud, job.input, { handler }),
-      overwrite(job.jobId, 'completed', `status = 'cancelled'`),
-    ]);
+    const { output } = await runOverwritten(job, 'completed', `status = 'cancelled'`);
     expect(output.status).toBe('success');
     expect(await jobRow(cloud, job.jobId)).toMatchObject({ status: 'cancelled' });
   });
