@@ -28,10 +28,16 @@ export interface VectorStore {
   ensure(collection: string, size: number, signal?: AbortSignal): Promise<'created' | 'existed'>;
   /**
    * Resolves when every point is stored and acknowledged; replaces whole points. Large lists go in several requests,
-   * some side by side; after an error some of them may be stored.
+   * some side by side; after an error some of them may be stored. `acknowledged` is told of the points of each request
+   * that the store took (the objects as given; of an id that was given twice, both), never after this has settled.
    * @throws StoreError `qdrant_rejected` for a bad id or vector, before anything is sent
    */
-  upsert(collection: string, points: readonly Point[], signal?: AbortSignal): Promise<void>;
+  upsert(
+    collection: string,
+    points: readonly Point[],
+    signal?: AbortSignal,
+    acknowledged?: (points: readonly Point[]) => void,
+  ): Promise<void>;
   /** The wanted keys of those points that exist, by `String(id)` of the id as it was asked for. */
   payloads(
     collection: string,
@@ -70,9 +76,15 @@ export function createVectorStore(options: VectorStoreOptions): VectorStore {
       return shape === null ? null : { size: shape.size, distance: shape.distance };
     },
     ensure: (collection, size, signal) => ensureCollection(connection, { collection, size }, signal),
-    async upsert(collection, points, signal) {
-      const send = (group: readonly Point[]) => upsertGroup(connection, { collection, group, signal });
-      await Array.fromAsync(mapConcurrent(groupPoints(points), UPSERT_CONCURRENCY, send, { signal }));
+    async upsert(collection, points, signal, acknowledged) {
+      const groups = groupPoints(points);
+      const given = Map.groupBy(points, ({ id }) => canonicalId(id));
+      const send = async (group: readonly Point[]): Promise<true> => {
+        await upsertGroup(connection, { collection, group, signal });
+        acknowledged?.(group.flatMap(({ id }) => given.get(canonicalId(id)) ?? []));
+        return true;
+      };
+      await Array.fromAsync(mapConcurrent(groups, UPSERT_CONCURRENCY, send, { signal }));
     },
     async payloads(collection, ids, keys, signal) {
       const asked = new Map(ids.map((id) => [canonicalId(id), id]));
@@ -98,7 +110,7 @@ export function createVectorStore(options: VectorStoreOptions): VectorStore {
 async function upsertGroup(
   connection: Connection,
   query: { collection: string; group: readonly Point[]; signal: AbortSignal | undefined },
-): Promise<true> {
+): Promise<void> {
   const { collection, group, signal } = query;
   const what = `upserting ${String(group.length)} points into "${collection}"`;
   await connection.call(
@@ -120,5 +132,4 @@ async function upsertGroup(
     },
     signal,
   );
-  return true;
 }
