@@ -22,13 +22,17 @@ export interface JobCloud extends AsyncDisposable {
   credentials: Record<string, string>;
 }
 
+/** A batch is always run whole, and most jobs of tests have a few pictures. */
+const BATCH_SIZE = 4;
+
 /** One for a test file: it costs a few seconds. */
 export async function startJobCloud(): Promise<JobCloud> {
   const started = new AsyncDisposableStack();
   const [supabase, qdrant, images] = await Promise.all([testSupabase(), testQdrant(), testImages()]);
   for (const part of [supabase, qdrant, images]) started.use(part);
-  const tools = started.adopt(createEmbeddingTools({ ...readSettings({}), ALLOW_PRIVATE_HOSTS: true }), (t) =>
-    t.close(),
+  const tools = started.adopt(
+    createEmbeddingTools({ ...readSettings({}), ALLOW_PRIVATE_HOSTS: true, BATCH_SIZE }),
+    (t) => t.close(),
   );
   await supabase.sql(
     `insert into embedding_models (id, name, model_type, embedding_dim)
