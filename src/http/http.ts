@@ -2,13 +2,14 @@ import { Agent } from 'undici';
 
 import { HttpError } from '../base/errors.ts';
 import { retry } from '../flow/retry.ts';
-import { discardBody, readBody } from './body.ts';
+import { readBody } from './body.ts';
 import { createDeadline } from './deadline.ts';
-import { shownUrl, statusError, translateError } from './errors.ts';
+import { shownUrl, translateError } from './errors.ts';
+import { createFollow, parseUrl, type Answer, type Exchange } from './follow.ts';
 import { createGuard, type ResolveName } from './guard.ts';
-import { credentials, headersForStrangers, plainHeaders, requestHeaders } from './headers.ts';
+import { requestHeaders } from './headers.ts';
 import { createHostSlots } from './host-slots.ts';
-import { parseRetryAfter } from './retry-after.ts';
+import { streamBody, type HttpStream, type StreamOptions } from './stream.ts';
 
 interface HttpResponse {
   /** 200 to 299: anything else is an error. */
@@ -36,6 +37,12 @@ export interface Http {
    * `too_many_redirects`, `unsupported_encoding`; or the signal's reason.
    */
   get(url: string, options: GetOptions): Promise<HttpResponse>;
+  /**
+   * One request, tried once, its body handed to `read` as it comes and never held whole; guard, redirects and places
+   * as with `get`, but no time limit for the whole. What `read` throws is passed on; `read` must not keep the body.
+   * @throws HttpError as `get` does; or the signal's reason.
+   */
+  stream<T>(url: string, options: StreamOptions, read: (answer: HttpStream) => Promise<T>): Promise<T>;
   /** Ends what is under way and closes all connections. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -67,16 +74,8 @@ const HEADERS_TIMEOUT_MS = 30_000;
 const BODY_TIMEOUT_MS = 30_000;
 const DEADLINE_MS = 120_000;
 const ATTEMPTS = 3;
-const MAX_REDIRECTS = 5;
 /** Longer than undici's 4 s, so that a pause between two batches keeps the connections. */
 const KEEP_ALIVE_MS = 15_000;
-const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
-
-/** What holds for every hop of one `get`. */
-interface Limits {
-  maxBytes: number;
-  signal: AbortSignal;
-}
 
 export function createHttp(options: HttpOptions = {}): Http {
   const { deadlineMs = DEADLINE_MS, attempts = ATTEMPTS, userAgent = 'gpu-handlers' } = options;
@@ -94,55 +93,7 @@ export function createHttp(options: HttpOptions = {}): Http {
     connect: { timeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, lookup: guard.lookup },
   });
 
-  /** One request: a response, or the address to go on to. */
-  const visit = async (
-    url: URL,
-    headers: Record<string, string>,
-    get: Limits,
-  ): Promise<HttpResponse | URL> => {
-    guard.checkHost(url.hostname);
-    try {
-      const answer = await agent.request({
-        origin: url.origin,
-        path: `${url.pathname}${url.search}`,
-        method: 'GET',
-        headers: { ...headers, ...credentials(url) },
-        signal: get.signal,
-      });
-      // A body that is cut off on purpose says so as an error event; who reads it hears of failures by itself.
-      answer.body.on('error', () => undefined);
-      const received = plainHeaders(answer.headers);
-      const { location } = received;
-      if (REDIRECT_STATUS.has(answer.statusCode) && location !== undefined) {
-        await discardBody(answer.body);
-        return parseUrl(location, url);
-      }
-      if (answer.statusCode < 200 || answer.statusCode > 299) {
-        await discardBody(answer.body);
-        throw statusError(url, answer.statusCode, parseRetryAfter(received['retry-after']));
-      }
-      const body = await readBody(answer.body, received, url, get.maxBytes);
-      return { status: answer.statusCode, headers: received, body, url: url.href };
-    } catch (error) {
-      get.signal.throwIfAborted();
-      throw translateError(error, url);
-    }
-  };
-
-  const follow = async (first: URL, own: Record<string, string>, get: Limits): Promise<HttpResponse> => {
-    let url = first;
-    for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
-      const headers = url.origin === first.origin ? own : headersForStrangers(own);
-      const from = url;
-      const next = await slots.run(url.host, get.signal, () => visit(from, headers, get));
-      if (!(next instanceof URL)) return next;
-      url = next;
-    }
-    throw new HttpError(
-      'too_many_redirects',
-      `GET ${shownUrl(first)} was redirected more than ${String(MAX_REDIRECTS)} times`,
-    );
-  };
+  const follow = createFollow({ agent, guard, slots });
 
   return {
     async get(address, { maxBytes, signal, headers = {} }) {
@@ -154,25 +105,32 @@ export function createHttp(options: HttpOptions = {}): Http {
         return new HttpError('timeout', message, { retryable: true });
       });
       try {
-        const get = { maxBytes, signal: deadline.signal };
-        return await retry(() => follow(url, own, get), { attempts, signal: deadline.signal, deadlineMs });
+        const exchange: Exchange<HttpResponse> = {
+          method: 'GET',
+          headers: own,
+          signal: deadline.signal,
+          take: (answer) => readAnswer(answer, maxBytes, deadline.signal),
+        };
+        return await retry(() => follow(url, exchange), { attempts, signal: deadline.signal, deadlineMs });
       } finally {
         deadline.clear();
       }
     },
+    stream: (address, streaming, read) => streamBody(follow, address, { ...streaming, userAgent }, read),
     close: () => agent.destroy(),
     [Symbol.asyncDispose]: () => agent.destroy(),
   };
 }
 
-function parseUrl(address: string, base?: URL): URL {
-  const url = URL.parse(address, base?.href);
-  if (url === null) throw new HttpError('invalid_url', 'the address is not a url');
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new HttpError(
-      'invalid_url',
-      `an address must begin with http: or https:, not ${url.protocol.slice(0, 20)}`,
-    );
+async function readAnswer(
+  { status, headers, url, body }: Answer,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<HttpResponse> {
+  try {
+    return { status, headers, body: await readBody(body, headers, url, maxBytes), url: url.href };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw translateError(error, url);
   }
-  return url;
 }

@@ -7,3 +7,17 @@ export function parseRetryAfter(value: string | undefined, nowMs = Date.now()): 
   const at = /[a-z]{3}/i.test(text) ? Date.parse(text) : NaN;
   return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
 }
+
+/**
+ * How long an answer asks to wait, in milliseconds: its `Retry-After`, else when its rate limit starts afresh
+ * (`RateLimit: "api";r=0;t=55`, or the older `RateLimit-Reset: 55`), which counts only where nothing is left of it.
+ */
+export function retryAfterOf(headers: Readonly<Record<string, string>>): number | undefined {
+  const asked = parseRetryAfter(headers['retry-after']);
+  if (asked !== undefined) return asked;
+  const { ratelimit = '' } = headers;
+  const reset = /;\s*r=0\s*;\s*t=(\d{1,6})/.exec(ratelimit)?.[1];
+  if (reset !== undefined) return Number(reset) * 1000;
+  const older = headers['ratelimit-reset'] ?? '';
+  return headers['ratelimit-remaining'] === '0' && /^\d{1,6}$/.test(older) ? Number(older) * 1000 : undefined;
+}
