@@ -42,6 +42,16 @@ export function redact(text: string): string {
   return out;
 }
 
+/**
+ * The text without a secret that is known, whatever its form: as it is, as a url has it, and as JSON has it. For what
+ * servers and libraries say of a request that carried it.
+ */
+export function withoutSecret(text: string, secret: string | undefined): string {
+  if (secret === undefined || secret === '') return text;
+  const forms = [secret, encodeURIComponent(secret.toWellFormed()), JSON.stringify(secret).slice(1, -1)];
+  return forms.reduce((clean, form) => clean.replaceAll(form, HIDDEN), text);
+}
+
 function redactAddress(address: string): string {
   const bare = address.replace(USER_INFO, `://${HIDDEN}@`);
   const query = bare.search(/[?#]/);

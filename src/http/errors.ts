@@ -1,4 +1,5 @@
 import { HttpError, isError } from '../base/errors.ts';
+import { causesOf, codesOf, isLasting } from './causes.ts';
 
 /** Longer addresses are cut in messages: some carry whole documents. */
 const MAX_SHOWN_CHARS = 200;
@@ -14,10 +15,6 @@ const TIMEOUT_CODES = new Set([
   'UND_ERR_BODY_TIMEOUT',
   'ETIMEDOUT',
 ]);
-
-/** Faults that stay: a certificate that is wrong, a client that was closed. */
-const LASTING_CODE =
-  /^(?:CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|UND_ERR_(?:DESTROYED|CLOSED|INVALID_ARG)$)/;
 
 /** The address as it may be shown: without user, password, query and fragment. */
 export function shownUrl(url: URL): string {
@@ -40,15 +37,12 @@ export function statusError(url: URL, status: number, retryAfterMs: number | und
 
 /** An error of undici, a socket or a resolver as ours. Its own message is left out: it may show the address. */
 export function translateError(error: unknown, url: URL): HttpError {
-  const codes: string[] = [];
-  for (let e: unknown = error; isError(e) && codes.length < 8; e = e.cause) {
-    if (e instanceof HttpError) return e;
-    if ('code' in e && typeof e.code === 'string') codes.push(e.code);
-  }
+  const ours = causesOf(error).find((cause) => cause instanceof HttpError);
+  if (ours !== undefined) return ours;
+  const codes = codesOf(error);
   const [code = isError(error) ? error.name : 'unknown'] = codes;
   if (codes.some((c) => TIMEOUT_CODES.has(c))) {
     return new HttpError('timeout', `GET ${shownUrl(url)} timed out (${code})`, { retryable: true });
   }
-  const lasting = codes.some((c) => LASTING_CODE.test(c));
-  return new HttpError('network', `GET ${shownUrl(url)} failed (${code})`, { retryable: !lasting });
+  return new HttpError('network', `GET ${shownUrl(url)} failed (${code})`, { retryable: !isLasting(error) });
 }

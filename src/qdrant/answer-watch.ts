@@ -46,14 +46,6 @@ export function watchAnswer(): AnswerWatch {
   };
 }
 
-/** `Retry-After` in milliseconds, from seconds or an HTTP date; undefined for what is neither. */
-export function parseRetryAfter(value: string | undefined, nowMs = Date.now()): number | undefined {
-  if (value === undefined || value.trim() === '') return undefined;
-  const seconds = Number(value);
-  const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(value) - nowMs;
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
-}
-
 function text(value: Uint8Array | string | undefined): string {
   return typeof value === 'string' ? value : Buffer.from(value ?? []).toString('latin1');
 }

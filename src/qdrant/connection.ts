@@ -1,6 +1,7 @@
 import { QdrantClient } from '@qdrant/js-client-rest';
 
-import { retry, type RetryOptions } from '../flow/retry.ts';
+import { retry, STORE_PATIENCE_MS, storeRetry, type RetryOptions } from '../flow/retry.ts';
+import { timeLimit } from '../flow/time-limit.ts';
 import { parseQdrantAddress } from './address.ts';
 import { watchAnswer } from './answer-watch.ts';
 import { storeError, translate } from './errors.ts';
@@ -21,10 +22,15 @@ export interface Connection {
 }
 
 export interface ConnectionOptions {
+  /** Without a port: 6333. A path is kept as a prefix. */
   url: string;
   apiKey?: string | undefined;
+  /** For one try of one request. */
   timeoutMs?: number | undefined;
-  retry?: Pick<RetryOptions, 'attempts' | 'baseDelayMs' | 'maxDelayMs' | 'deadlineMs' | 'onRetry'>;
+  /** How long a call is tried again, from its first try on, while its error says so. */
+  patienceMs?: number | undefined;
+  /** Told of each try that failed and is not the last. */
+  onRetry?: RetryOptions['onRetry'];
 }
 
 /** A 256-point upsert takes well under a second; what takes this long is lost. */
@@ -38,7 +44,7 @@ const HEADER_VALUE = /^[\x21-\x7e]+$/;
 
 /** @throws StoreError `qdrant_rejected` for an address, `qdrant_unauthorized` for a key that no request can carry */
 export function connect(options: ConnectionOptions): Connection {
-  const { apiKey, timeoutMs = QDRANT_TIMEOUT_MS } = options;
+  const { apiKey, timeoutMs = QDRANT_TIMEOUT_MS, patienceMs = STORE_PATIENCE_MS, onRetry } = options;
   const { origin, port, prefix } = parseQdrantAddress(options.url);
   if (apiKey !== undefined && !HEADER_VALUE.test(apiKey)) {
     throw storeError('qdrant_unauthorized', 'the api key of Qdrant has characters that no header can carry');
@@ -80,34 +86,10 @@ export function connect(options: ConnectionOptions): Connection {
   };
 
   return {
-    call: (what, send, signal) => retry(() => attempt(what, send, signal), { ...options.retry, signal }),
-  };
-}
-
-interface TimeLimit extends Disposable {
-  signal: AbortSignal;
-  expired(): boolean;
-}
-
-/** The caller's signal and a timer in one, released with the request (`AbortSignal.any` keeps listeners for longer). */
-function timeLimit(ms: number, signal: AbortSignal | undefined): TimeLimit {
-  const controller = new AbortController();
-  let expired = false;
-  const onAbort = (): void => {
-    controller.abort(signal?.reason);
-  };
-  if (signal?.aborted === true) onAbort();
-  signal?.addEventListener('abort', onAbort, { once: true });
-  const timer = setTimeout(() => {
-    expired = true;
-    controller.abort();
-  }, ms);
-  return {
-    signal: controller.signal,
-    expired: () => expired,
-    [Symbol.dispose]: () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-    },
+    call: (what, send, signal) =>
+      retry(() => attempt(what, send, signal), {
+        ...storeRetry(patienceMs, signal),
+        ...(onRetry === undefined ? {} : { onRetry }),
+      }),
   };
 }

@@ -1,5 +1,8 @@
 import { isError, StoreError, type HandlerErrorOptions } from '../base/errors.ts';
-import { parseRetryAfter, type Answer } from './answer-watch.ts';
+import { withoutSecret } from '../base/redact.ts';
+import { isConnectionFault, isLasting, rootMessage } from '../http/causes.ts';
+import { parseRetryAfter } from '../http/retry-after.ts';
+import type { Answer } from './answer-watch.ts';
 
 /** What was attempted, for a message: `upserting 256 points into "products"`. */
 export interface Attempt {
@@ -12,15 +15,17 @@ export interface Attempt {
 /** Longer texts of the server are cut: a message is for reading. */
 const MAX_DETAIL_CHARS = 500;
 
-/** An error of this store, with the api key taken out of the text wherever a server or a library put it. */
+/**
+ * An error of this store, with the api key taken out of the text wherever a server or a library put it. It has no
+ * cause: the client's errors hold the request's headers or their text, and what they say is in the message.
+ */
 export function storeError(
   code: string,
   text: string,
-  options: HandlerErrorOptions & { status?: number; apiKey?: string | undefined } = {},
+  options: Omit<HandlerErrorOptions, 'cause'> & { status?: number; apiKey?: string | undefined } = {},
 ): StoreError {
   const { apiKey, ...rest } = options;
-  const clean = apiKey === undefined || apiKey === '' ? text : text.replaceAll(apiKey, '[redacted]');
-  return new StoreError('qdrant', code, clean, rest);
+  return new StoreError('qdrant', code, withoutSecret(text, apiKey), rest);
 }
 
 /** What the client threw, as a StoreError with a code, whether a retry could help, and how long to wait. */
@@ -30,7 +35,7 @@ export function translate(thrown: unknown, attempt: Attempt, answer: Answer): St
   const begin = `${attempt.what} at ${attempt.where}`;
   const status = answer.status ?? statusOf(thrown);
   if (status !== undefined && status >= 400) {
-    return fromStatus(status, `${begin}: Qdrant answered ${String(status)}${detailOf(thrown)}`, {
+    return fromStatus(status, `${begin}: Qdrant answered ${String(status)}${detailOf(thrown, apiKey)}`, {
       apiKey,
       retryAfterMs: parseRetryAfter(answer.retryAfter),
     });
@@ -38,15 +43,15 @@ export function translate(thrown: unknown, attempt: Attempt, answer: Answer): St
   if (isConnectionFault(thrown)) {
     const why = rootMessage(thrown);
     return storeError('qdrant_unreachable', `${begin}: no answer (${why}); is the address right?`, {
-      retryable: true,
-      cause: thrown,
+      retryable: !isLasting(thrown),
       apiKey,
     });
   }
   // An answer that is cut or is not Qdrant's: a proxy in between says such things while it restarts.
-  return storeError('qdrant_unavailable', `${begin}: the answer is not Qdrant's (${rootMessage(thrown)})`, {
+  // A parser's message quotes what it read.
+  const why = isError(thrown) && thrown.name === 'SyntaxError' ? 'it is no JSON' : rootMessage(thrown);
+  return storeError('qdrant_unavailable', `${begin}: the answer is not Qdrant's (${why})`, {
     retryable: status !== undefined,
-    cause: thrown,
     apiKey,
     ...(status === undefined ? {} : { status }),
   });
@@ -76,28 +81,15 @@ function statusOf(thrown: unknown): number | undefined {
 }
 
 /** Qdrant's own words: `{status: {error}}`, or the text of whoever answered in its place. */
-function detailOf(thrown: unknown): string {
+function detailOf(thrown: unknown, apiKey: string | undefined): string {
   if (!isError(thrown) || !('data' in thrown)) return '';
   const { data } = thrown;
   const status = isRecord(data) ? data.status : undefined;
   const words = isRecord(status) ? status.error : data;
-  const text = typeof words === 'string' ? words : JSON.stringify(words ?? '');
+  const said = typeof words === 'string' ? words : JSON.stringify(words ?? '');
+  // Before it is cut: of a key that lies across the end, a part would be left.
+  const text = withoutSecret(said, apiKey);
   return text === '' ? '' : `: ${text.slice(0, MAX_DETAIL_CHARS)}`;
-}
-
-/** fetch says `fetch failed` or `terminated`, with the socket's error as the cause. */
-function isConnectionFault(thrown: unknown): boolean {
-  return (
-    isError(thrown) && thrown.name === 'TypeError' && /fetch failed|terminated|network/i.test(thrown.message)
-  );
-}
-
-function rootMessage(thrown: unknown): string {
-  let at = thrown;
-  while (isError(at) && isError(at.cause)) at = at.cause;
-  if (!isError(at)) return String(at);
-  // A failed connection to several addresses has an empty message, and the reason in its code.
-  return at.message === '' && 'code' in at ? String(at.code) : at.message;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -9,11 +9,12 @@ import type { FoundPoint, ScrollOptions, SearchOptions, StoredPoint } from './re
 
 export type { Condition, PointFilter } from './filters.ts';
 export type { Point, PointId } from './points.ts';
+export type { StoredPoint } from './reading.ts';
 
 /**
  * Collections and points. Ids come back as Qdrant writes them: uuids in lower case, integers as number, above 2^53 as
- * bigint. Every call is idempotent, tried again while its error is retryable, and ends with the signal's reason when
- * that aborts.
+ * bigint. Every call is idempotent; each of its requests is tried again, while its error is retryable, for as long as
+ * the store's patience (two minutes); it ends with the signal's reason when that aborts.
  */
 export interface VectorStore {
   /**
@@ -53,15 +54,7 @@ export interface VectorStore {
   search(collection: string, vector: Float32Array, options: SearchOptions): Promise<FoundPoint[]>;
 }
 
-export interface VectorStoreOptions {
-  /** Without a port: 6333. A path is kept as a prefix. */
-  url: string;
-  apiKey?: string | undefined;
-  /** For one try of one request. */
-  timeoutMs?: number | undefined;
-  /** How often and how patiently; see flow/retry.ts. */
-  retry?: NonNullable<ConnectionOptions['retry']>;
-}
+export type VectorStoreOptions = ConnectionOptions;
 
 const UPSERT_CONCURRENCY = 3;
 const READ_CONCURRENCY = 3;

@@ -1,13 +1,16 @@
 import { createClient } from '@supabase/supabase-js';
 
 import { StoreError } from '../base/errors.ts';
-import { retry } from '../flow/retry.ts';
-import { retryAfterMs, toStoreError, type Outcome, type Refusal, type Repeat } from './errors.ts';
+import { retry, storeRetry } from '../flow/retry.ts';
+import { timeLimit } from '../flow/time-limit.ts';
+import { parseRetryAfter } from '../http/retry-after.ts';
+import { toStoreError, type Outcome, type Refusal, type Repeat } from './errors.ts';
 
 export interface ConnectionOptions {
   url: string;
   key: string;
   timeoutMs: number;
+  patienceMs: number;
   fetch: typeof fetch;
 }
 
@@ -35,12 +38,16 @@ export interface Connection {
   request<T>(request: Request<T>): Promise<{ data: T | null; count: number | null }>;
 }
 
+/** What a header can carry: visible ASCII. Checked here, because fetch's own error would quote the key. */
+const HEADER_VALUE = /^[\x21-\x7e]+$/;
+
 /** Bodies of these statuses must be null. */
 const NULL_BODY_STATUS = new Set([204, 205, 304]);
 
 export function openConnection(options: ConnectionOptions): Connection {
   return {
-    request: (request) => retry(() => attempt(options, request), { signal: request.signal }),
+    request: (request) =>
+      retry(() => attempt(options, request), storeRetry(options.patienceMs, request.signal)),
   };
 }
 
@@ -52,22 +59,21 @@ async function attempt<T>(options: ConnectionOptions, request: Request<T>) {
     failure: undefined,
     timedOut: false,
   };
-  const timeout = AbortSignal.timeout(timeoutMs);
-  const stop = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+  using limit = timeLimit(timeoutMs, signal);
 
   // supabase-js turns whatever fetch throws into text, and reads bodies where no time-out of ours would be seen. So
   // the whole exchange happens here, and what came of it is kept.
   const exchange: typeof fetch = async (input, init) => {
     try {
-      const response = await options.fetch(input, { ...init, signal: stop });
+      const response = await options.fetch(input, { ...init, signal: limit.signal });
       const body = NULL_BODY_STATUS.has(response.status) ? null : await response.arrayBuffer();
       outcome.status = response.status;
-      outcome.retryAfterMs = retryAfterMs(response.headers);
+      outcome.retryAfterMs = parseRetryAfter(response.headers.get('retry-after') ?? undefined);
       const { status, statusText, headers } = response;
       return new Response(body, { status, statusText, headers });
     } catch (error) {
       outcome.failure = error;
-      outcome.timedOut = timeout.aborted;
+      outcome.timedOut = limit.expired();
       throw error;
     }
   };
@@ -75,7 +81,7 @@ async function attempt<T>(options: ConnectionOptions, request: Request<T>) {
   const { data, error, count } = await send(clientFor(options, exchange));
   if (error === null) return { data, count: count ?? null };
   signal?.throwIfAborted();
-  throw toStoreError(what, outcome, error, repeat);
+  throw toStoreError({ what, repeat, key: options.key }, outcome, error);
 }
 
 /**
@@ -84,15 +90,18 @@ async function attempt<T>(options: ConnectionOptions, request: Request<T>) {
  */
 function clientFor(options: ConnectionOptions, exchange: typeof fetch) {
   const { url, key } = options;
+  if (!HEADER_VALUE.test(key)) {
+    const message = 'the service role key has characters that no header can carry';
+    throw new StoreError('supabase', 'supabase_unauthorized', message);
+  }
   try {
     return createClient(url, key, {
       accessToken: () => Promise.resolve(key),
       db: { retry: false },
       global: { fetch: exchange },
     });
-  } catch (error) {
-    throw new StoreError('supabase', 'supabase_rejected', 'the Supabase address or key is malformed', {
-      cause: error,
-    });
+  } catch {
+    // What it says quotes the address.
+    throw new StoreError('supabase', 'supabase_rejected', 'the Supabase address is malformed');
   }
 }

@@ -1,4 +1,5 @@
 import type { StoreError } from '../base/errors.ts';
+import { STORE_PATIENCE_MS } from '../flow/retry.ts';
 import { openConnection } from './connection.ts';
 import { findRow, readPages, type PagesQuery, type ReadQuery } from './pages.ts';
 import { ensureBucket, signUrls, uploadObject } from './storage.ts';
@@ -10,8 +11,8 @@ export type { Filter } from './filters.ts';
 
 /**
  * Rows, functions and objects of one Supabase project. Every method throws a StoreError (codes in src/supabase/errors.ts
- * and rows.ts), or the signal's reason when it was told to stop. Reads and repeatable writes are tried again on their
- * own; inserts only where the first attempt cannot have arrived.
+ * and rows.ts), or the signal's reason when it was told to stop. Reads and repeatable writes are tried again while
+ * their error is retryable, for as long as the patience (two minutes); inserts only where an attempt cannot have arrived.
  */
 export interface Database {
   /** Everything that matches, in pages by key, each row once; an `in` list may hold any number of values. */
@@ -38,7 +39,9 @@ export interface DatabaseOptions {
   /** The service role key: a JWT or `sb_secret_...`. Never in an error. */
   key: string;
   /** For each attempt, its body included. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
+  /** How long a request is tried again, from its first try on, while its error says so. */
+  patienceMs?: number | undefined;
   fetch?: typeof fetch;
 }
 
@@ -51,6 +54,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     url: options.url,
     key: options.key,
     timeoutMs: options.timeoutMs ?? DATABASE_TIMEOUT_MS,
+    patienceMs: options.patienceMs ?? STORE_PATIENCE_MS,
     fetch: options.fetch ?? fetch,
   });
   return {

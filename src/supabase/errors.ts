@@ -1,4 +1,6 @@
-import { StoreError } from '../base/errors.ts';
+import { StoreError, type HandlerErrorOptions } from '../base/errors.ts';
+import { withoutSecret } from '../base/redact.ts';
+import { codesOf, isConnectionFault, isLasting } from '../http/causes.ts';
 
 /** What came of one request: an answer with a status, or a failure of the transport. */
 export interface Outcome {
@@ -18,6 +20,14 @@ export interface Refusal {
   error?: string;
 }
 
+/** What was attempted, for the error: `reading products`. */
+export interface Attempted {
+  what: string;
+  repeat: Repeat;
+  /** Taken out of whatever the other side says. */
+  key: string;
+}
+
 /** How sure we must be that nothing was written before another attempt is allowed. */
 export type Repeat = 'safe' | 'unsafe';
 
@@ -29,16 +39,13 @@ const UNAUTHORIZED = new Set(['PGRST300', 'PGRST301', 'PGRST302', 'PGRST303', '4
 const NEVER_CONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
 
 /**
- * The one place where supabase-js's errors become ours. `what` says what was attempted and on what, as in
- * `reading products`. A request that may not be repeated (an insert) is retryable only where it cannot have arrived.
+ * The one place where supabase-js's errors become ours. A request that may not be repeated (an insert) is retryable
+ * only where it cannot have arrived. There is no cause: what fetch throws may quote an address or a header, and its code
+ * is in the message.
  */
-export function toStoreError(
-  what: string,
-  outcome: Outcome,
-  refusal: Refusal | null,
-  repeat: Repeat,
-): StoreError {
-  if (outcome.status === undefined) return transportError(what, outcome, repeat);
+export function toStoreError(attempted: Attempted, outcome: Outcome, refusal: Refusal | null): StoreError {
+  if (outcome.status === undefined) return transportError(attempted, outcome);
+  const { what, repeat, key } = attempted;
   const { status } = outcome;
   const storeCode = refusal?.code === undefined || refusal.code === '' ? undefined : refusal.code;
   const details = {
@@ -46,7 +53,7 @@ export function toStoreError(
     ...(storeCode === undefined ? {} : { storeCode }),
     ...(outcome.retryAfterMs === undefined ? {} : { retryAfterMs: outcome.retryAfterMs }),
   };
-  const answer = describe(status, storeCode, refusal);
+  const answer = describe(status, storeCode, refusal, key);
   const error = (code: string, advice = '', retryable = false): StoreError =>
     new StoreError('supabase', code, `${what}: ${answer}${advice}`, { ...details, retryable });
 
@@ -64,47 +71,31 @@ export function toStoreError(
   return error('supabase_rejected');
 }
 
-function transportError(what: string, { failure, timedOut }: Outcome, repeat: Repeat): StoreError {
-  if (timedOut) {
-    return new StoreError('supabase', 'supabase_timeout', `${what}: no answer in time`, {
-      retryable: repeat === 'safe',
-      cause: failure,
-    });
-  }
-  const reason = rootCode(failure);
-  return new StoreError('supabase', 'supabase_unreachable', `${what}: ${reason ?? 'the connection failed'}`, {
-    retryable: repeat === 'safe' || (reason !== undefined && NEVER_CONNECTED.has(reason)),
-    cause: failure,
+function transportError({ what, repeat }: Attempted, { failure, timedOut }: Outcome): StoreError {
+  const error = (code: string, why: string, options: HandlerErrorOptions): StoreError =>
+    new StoreError('supabase', code, `${what}: ${why}`, options);
+  if (timedOut) return error('supabase_timeout', 'no answer in time', { retryable: repeat === 'safe' });
+  const code = codesOf(failure).at(0);
+  const notSent = code !== undefined && NEVER_CONNECTED.has(code);
+  const passing = (code !== undefined || isConnectionFault(failure)) && !isLasting(failure);
+  return error('supabase_unreachable', code ?? 'the connection failed', {
+    retryable: passing && (repeat === 'safe' || notSent),
   });
-}
-
-/** The system's code of a failed fetch (`ECONNREFUSED`), which lies one or two causes deep. */
-function rootCode(failure: unknown): string | undefined {
-  for (let error = failure, depth = 0; depth < 5; depth += 1) {
-    if (typeof error !== 'object' || error === null) return undefined;
-    if ('code' in error && typeof error.code === 'string') return error.code;
-    error = 'cause' in error ? error.cause : undefined;
-  }
-  return undefined;
 }
 
 const MAX_ANSWER_CHARS = 500;
 
-function describe(status: number, storeCode: string | undefined, refusal: Refusal | null): string {
+function describe(
+  status: number,
+  storeCode: string | undefined,
+  refusal: Refusal | null,
+  key: string,
+): string {
   const parts = [refusal?.message, refusal?.details, refusal?.hint].filter(
     (part) => part !== undefined && part !== null,
   );
-  const text = parts.join(' · ').slice(0, MAX_ANSWER_CHARS);
+  // Cleaned before it is cut: of a key that lies across the end, a part would be left.
+  const text = withoutSecret(parts.join(' · '), key).slice(0, MAX_ANSWER_CHARS);
   const code = storeCode === undefined ? '' : ` ${storeCode}`;
   return `${String(status)}${code}${text === '' ? '' : ` ${text}`}`;
-}
-
-/** `Retry-After` in milliseconds; it holds seconds or a date. */
-export function retryAfterMs(headers: Headers): number | undefined {
-  const value = headers.get('retry-after');
-  if (value === null) return undefined;
-  const seconds = Number(value);
-  if (Number.isFinite(seconds)) return Math.max(0, seconds * 1000);
-  const at = Date.parse(value);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
 }

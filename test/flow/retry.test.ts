@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 
 import { HandlerError, StoppedError } from '../../src/base/errors.ts';
-import { retry } from '../../src/flow/retry.ts';
+import { MAX_RETRY_AFTER_MS, retry, storeRetry, type RetryOptions } from '../../src/flow/retry.ts';
 
 const busy = (retryAfterMs?: number): HandlerError =>
   new HandlerError('busy', 'busy', {
@@ -67,4 +67,31 @@ test('begins no try after its deadline, and stops waiting when told to stop', as
   controller.abort(new StoppedError('shutdown', 'the platform stops this worker'));
   await expect(waiting).rejects.toMatchObject({ code: 'shutdown' });
   expect(tries).toBeLessThanOrEqual(2);
+});
+
+test('a wait of hours is not believed: where no deadline makes it vain, it is cut', async () => {
+  const waited = async (options: RetryOptions): Promise<number | undefined> => {
+    const stop = new AbortController();
+    let delay: number | undefined;
+    const onRetry = (_: HandlerError, delayMs: number): void => {
+      delay = delayMs;
+      stop.abort(new StoppedError('cancelled', 'enough'));
+    };
+    const attempt = (): Promise<never> => Promise.reject(busy(3_600_000));
+    await expect(retry(attempt, { ...options, signal: stop.signal, onRetry })).rejects.toThrow();
+    return delay;
+  };
+  expect(await waited({})).toBe(MAX_RETRY_AFTER_MS);
+  // A host that asks for an hour is not asked again within two minutes; a store that holds our vectors is.
+  expect(await waited({ deadlineMs: 120_000 })).toBeUndefined();
+  expect(await waited(storeRetry(120_000, undefined))).toBe(MAX_RETRY_AFTER_MS);
+  expect(await waited(storeRetry(30_000, undefined))).toBeUndefined();
+});
+
+test('a store is asked again until its patience ends, however often that is', async () => {
+  const delays: number[] = [];
+  const options = { ...storeRetry(300, undefined), baseDelayMs: 1, maxDelayMs: 4 };
+  const onRetry = (_: HandlerError, delayMs: number): void => void delays.push(delayMs);
+  await expect(retry(() => Promise.reject(busy()), { ...options, onRetry })).rejects.toThrow('busy');
+  expect(delays.length).toBeGreaterThan(10);
 });

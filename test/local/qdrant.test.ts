@@ -333,7 +333,7 @@ describe('what is written stays', () => {
 
   test('closing lets running requests end, and can be asked for twice', async () => {
     const server = await startLocalQdrant();
-    const store = createVectorStore(server);
+    const store = createVectorStore({ url: server.url, patienceMs: 0 });
     await store.ensure('things', 2);
     const vector = Float32Array.of(1, 0);
     const writing = store.upsert(
