@@ -1,3 +1,4 @@
+import { toHandlerError } from '../src/base/errors.ts';
 import { optionalSupabase, resolveCredentials } from '../src/base/credentials.ts';
 import { extract } from '../src/embedding/extract.ts';
 import { parseEmbeddingInput, type EmbeddingInput } from '../src/embedding/input.ts';
@@ -5,11 +6,10 @@ import { leaseModel } from '../src/embedding/job-model.ts';
 import type { EmbeddingOutput } from '../src/embedding/output.ts';
 import { planExtraction } from '../src/embedding/plan.ts';
 import { openReport } from '../src/embedding/report.ts';
-import { createSigner, signImages } from '../src/embedding/sign.ts';
+import { createSigner } from '../src/embedding/sign.ts';
 import { createStatelessSink, type StatelessOutput } from '../src/embedding/stateless.ts';
-import { createEmbeddingTools, type EmbeddingTools } from '../src/embedding/tools.ts';
+import { createEmbeddingTools, stagesOf, type EmbeddingTools } from '../src/embedding/tools.ts';
 import { createPointWriter } from '../src/embedding/write-points.ts';
-import { decodeImage } from '../src/image/decode.ts';
 import { createVectorStore } from '../src/qdrant/store.ts';
 import { createDatabase } from '../src/supabase/database.ts';
 import { runIfMain } from '../src/worker/program.ts';
@@ -52,29 +52,27 @@ async function embedAndStore(
   const store = createVectorStore(credentials.qdrant);
   const report = openReport({ input, database, store, context });
   const { log } = context;
-  const { signal, skipped, warn } = report;
+  const { signal, skipped, warn, mark } = report;
   try {
     await report.start();
     const sign = createSigner(database);
     await using lease = await leaseModel({ input, tools, sign, log, signal });
     const { model } = lease;
-    const plan = await planExtraction({ input, database, store, model, skipped, warn, log, signal });
+    const plan = await planExtraction({ input, database, store, model, skipped, mark, warn, log, signal });
     report.planned(model, plan.counts);
+    const write = createPointWriter({ store, model: model.fingerprint, jobId: input.job_id, report, log });
     await extract({
+      ...stagesOf(tools, sign),
       images: plan.images,
-      sign: signImages(sign),
-      source: tools.source,
-      decode: decodeImage,
       model,
-      write: createPointWriter({ store, model: model.fingerprint, jobId: input.job_id, report, log }),
+      write,
       fail: report.failed,
-      limits: tools.limits,
       signal,
     });
-    return await report.complete();
   } catch (error) {
     return await report.abandon(error);
   }
+  return await report.complete();
 }
 
 /** A job without a row: the vectors are its output, and nothing is written anywhere. */
@@ -85,20 +83,16 @@ async function embedAndReturn(
 ): Promise<StatelessOutput> {
   const supabase = optionalSupabase(input, tools.settings);
   const sign = createSigner(supabase && createDatabase(supabase));
-  const sink = createStatelessSink(input.images ?? []);
+  const { images, write, fail, output } = createStatelessSink(input.images ?? []);
   await using lease = await leaseModel({ input, tools, sign, log, signal });
-  await extract({
-    images: sink.images,
-    sign: signImages(sign),
-    source: tools.source,
-    decode: decodeImage,
-    model: lease.model,
-    write: sink.write,
-    fail: sink.fail,
-    limits: tools.limits,
-    signal,
-  });
-  return sink.output(lease.model);
+  const { model } = lease;
+  try {
+    await extract({ ...stagesOf(tools, sign), images, model, write, fail, signal });
+  } catch (error) {
+    if (toHandlerError(error).code !== 'cancelled') throw error;
+    return output(model, 'cancelled');
+  }
+  return output(model);
 }
 
 await runIfMain(import.meta.url, handler);

@@ -8,6 +8,11 @@ export interface AppendOptions {
   /** The fingerprint of the model at work. */
   model: string;
   tally: ListingTally;
+  /**
+   * Told of cutouts that have their point while their row does not say so: whoever wrote it died in between, or could
+   * not reach the rows.
+   */
+  unmarked?: ((cutouts: readonly ImageRef[]) => Promise<void>) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -87,9 +92,11 @@ async function stored(
     ),
     held.unstamped ? productsWithOldPoints(collection, refs, options) : new Set<unknown>(),
   ]);
+  const modelOf = (ref: ImageRef): unknown => payloads.get(String(ref.pointId))?.model;
+  const unmarked = refs.filter((ref) => ref.marked === false && modelOf(ref) === model);
+  if (unmarked.length > 0) await options.unmarked?.(unmarked);
   return refs.filter((ref) => {
-    const payload = payloads.get(String(ref.pointId));
-    if (payload !== undefined && (payload.model ?? model) === model) return true;
+    if (payloads.has(String(ref.pointId)) && (modelOf(ref) ?? model) === model) return true;
     return ref.type === 'product' && oldProducts.has(ref.metadata.product_id);
   });
 }

@@ -13,6 +13,7 @@ export interface CollectionRowsOptions {
   input: EmbeddingInput;
   embeddingModelId: string | undefined;
   warn: (message: string) => void;
+  signal: AbortSignal;
 }
 
 type Row = Record<string, unknown>;
@@ -22,19 +23,20 @@ const CHECK_VIOLATION = '23514';
 const FOREIGN_KEY_VIOLATION = '23503';
 
 /**
- * Writes a row of `embedding_collections` for each collection of the job, and the model's vector count, both as the
- * store counts them. Never fails a job whose vectors are stored: what a database refuses is written as the nearest
+ * Writes a row of `embedding_collections` for each collection of the job that holds anything, and the model's vector
+ * count, both as the store counts them. Never fails a job whose vectors are stored: what a database refuses is written as the nearest
  * value it allows, or becomes a warning.
  */
 export async function writeCollectionRows(
   collections: ReadonlyMap<string, CollectionTally>,
   options: CollectionRowsOptions,
 ): Promise<void> {
-  const counts = new Map<string, number>();
+  const counts = new Map<string, number | undefined>();
   for (const [name, tally] of collections) {
-    const count = await countOf(options.store, name, options.warn);
-    if (count !== undefined) counts.set(name, count);
-    await writeRow(rowOf(name, count, options), nearestType(tally), options);
+    const count = await countOf(options.store, name, options.warn, options.signal);
+    if (count === 0) continue;
+    counts.set(name, count);
+    await writeRow(rowOf(name, count, options), nearestType(name, tally, options.input), options);
   }
   if (options.embeddingModelId !== undefined)
     await writeModelCount(options.embeddingModelId, counts, options);
@@ -64,12 +66,26 @@ function rowOf(
   });
 }
 
-function nearestType(tally: CollectionTally): string {
+/** What a collection is for, as far as the job says; else what it was given. */
+function nearestType(
+  name: string,
+  tally: CollectionTally,
+  { source_config: source }: EmbeddingInput,
+): string {
+  const targets = { products: source?.product_collection, cutouts: source?.cutout_collection };
+  if (targets.products !== targets.cutouts) {
+    if (name === targets.cutouts) return 'cutouts';
+    if (name === targets.products) return 'products';
+  }
   return tally.cutout > tally.product ? 'cutouts' : 'products';
 }
 
 /** Writes the row, giving way column by column where the database's constraints are narrower than ours. */
-async function writeRow(row: Row, nearest: string, { database, warn }: CollectionRowsOptions): Promise<void> {
+async function writeRow(
+  row: Row,
+  nearest: string,
+  { database, warn, signal }: CollectionRowsOptions,
+): Promise<void> {
   const giveWay: Readonly<Record<string, Row>> = {
     [CHECK_VIOLATION]: { collection_type: nearest, source_type: null },
     [FOREIGN_KEY_VIOLATION]: { embedding_model_id: null, source_dataset_id: null },
@@ -78,7 +94,7 @@ async function writeRow(row: Row, nearest: string, { database, warn }: Collectio
   // Each round changes one column, so it ends after as many rounds as there are columns.
   for (let current = row; ;) {
     try {
-      await upsertOrUpdate(database, current, nearest);
+      await upsertOrUpdate(database, current, nearest, signal);
       return;
     } catch (error) {
       const next = error instanceof StoreError ? concede(current, error, giveWay) : undefined;
@@ -94,13 +110,23 @@ async function writeRow(row: Row, nearest: string, { database, warn }: Collectio
 }
 
 /** A job that does not say of which type its collection is leaves the type that is there. */
-async function upsertOrUpdate(database: Database, row: Row, nearest: string): Promise<void> {
+async function upsertOrUpdate(
+  database: Database,
+  row: Row,
+  nearest: string,
+  signal: AbortSignal,
+): Promise<void> {
   if (row.collection_type === undefined) {
     const { name, ...values } = row;
     const filters: Filter[] = [{ column: 'name', op: 'eq', value: String(name) }];
-    if ((await database.update({ table: TABLE, values, filters })) > 0) return;
+    if ((await database.update({ table: TABLE, values, filters, signal })) > 0) return;
   }
-  await database.upsert({ table: TABLE, rows: [{ collection_type: nearest, ...row }], onConflict: 'name' });
+  await database.upsert({
+    table: TABLE,
+    rows: [{ collection_type: nearest, ...row }],
+    onConflict: 'name',
+    signal,
+  });
 }
 
 function concede(
@@ -120,14 +146,18 @@ function concede(
     ([key, value]) => row[key] !== undefined && row[key] !== value,
   );
   const [column, value] = open.find(([key]) => error.message.includes(key)) ?? open[0] ?? [];
-  return column === undefined ? undefined : { column, value, row: { ...row, [column]: value } };
+  if (column === undefined) return undefined;
+  if (value !== null) return { column, value, row: { ...row, [column]: value } };
+  // Left out rather than emptied: a new row has none, and one that is there keeps what it has.
+  const { [column]: _, ...rest } = row;
+  return { column, value: 'it is, or not at all', row: rest };
 }
 
 /** A model's vectors are those in all its collections, this job's and those that earlier jobs wrote. */
 async function writeModelCount(
   modelId: string,
-  counts: ReadonlyMap<string, number>,
-  { database, store, warn }: CollectionRowsOptions,
+  counts: ReadonlyMap<string, number | undefined>,
+  { database, store, warn, signal }: CollectionRowsOptions,
 ): Promise<void> {
   try {
     const all = new Map(counts);
@@ -136,16 +166,23 @@ async function writeModelCount(
       columns: 'id,name',
       schema: z.object({ id: z.string(), name: z.string() }),
       filters: [{ column: 'embedding_model_id', op: 'eq', value: modelId }],
+      signal,
     });
     for await (const page of rows) {
       for (const { name } of page) {
-        if (!all.has(name)) all.set(name, (await countOf(store, name, warn)) ?? 0);
+        if (!all.has(name)) all.set(name, await countOf(store, name, warn, signal));
       }
+    }
+    let total = 0;
+    for (const [name, count] of all) {
+      if (count === undefined) throw new Error(`the points of ${name} could not be counted`);
+      total += count;
     }
     const changed = await database.update({
       table: 'embedding_models',
-      values: { qdrant_vector_count: all.values().reduce((sum, n) => sum + n, 0) },
+      values: { qdrant_vector_count: total },
       filters: [{ column: 'id', op: 'eq', value: modelId }],
+      signal,
     });
     if (changed === 0) warn(`embedding_models has no row ${modelId}: its vector count is not written`);
   } catch (error) {

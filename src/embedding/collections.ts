@@ -1,5 +1,5 @@
 import { HandlerError, messageOf, StoreError } from '../base/errors.ts';
-import type { PointFilter, VectorStore } from '../qdrant/store.ts';
+import type { PointFilter, StoredPoint, VectorStore } from '../qdrant/store.ts';
 
 export interface CollectionCheck {
   store: VectorStore;
@@ -18,22 +18,29 @@ export interface CollectionCheck {
  */
 export async function checkCollection(collection: string, check: CollectionCheck): Promise<void> {
   const { store, model, signal } = check;
-  if ((await store.inspect(collection, signal)) === null) return;
+  const shape = await store.inspect(collection, signal);
+  if (shape === null) return;
+  // Of another shape, whatever it holds: `ensure` says so and changes nothing.
+  if (shape.size === model.dim) await checkModels(collection, check);
   await store.ensure(collection, model.dim, signal);
-  const [unmarked, others] = await Promise.all([
-    store.count(collection, { must: [{ isEmpty: 'model' }] }, signal),
-    store.count(collection, ofAnotherModel(model.fingerprint), signal),
+}
+
+/** One point of each kind is enough to know, and costs the same in a collection of any size. */
+async function checkModels(collection: string, check: CollectionCheck): Promise<void> {
+  const { store, model, signal } = check;
+  const [unmarked, other] = await Promise.all([
+    onePoint(store, collection, { must: [{ isEmpty: 'model' }] }, signal),
+    onePoint(store, collection, ofAnotherModel(model.fingerprint), signal),
   ]);
-  if (unmarked > 0) {
+  if (unmarked !== undefined) {
     check.warn(
-      `collection ${collection} holds ${unmarked} points without a model's fingerprint: ` +
+      `collection ${collection} holds points without a model's fingerprint: ` +
         'they were written by an older worker, and nobody can tell whether with this model',
     );
   }
-  if (others === 0) return;
-  const found = await anyModelOf(store, collection, model.fingerprint, signal);
+  if (other === undefined) return;
   const message =
-    `collection ${collection} holds ${others} vectors of another model (${found}), this job's is ` +
+    `collection ${collection} holds vectors of another model (${String(other.payload.model)}), this job's is ` +
     `${model.fingerprint}: use another collection, or set allow_mixed_models to true`;
   if (!check.allowMixedModels) throw new HandlerError('mixed_models', message);
   check.warn(message);
@@ -43,20 +50,15 @@ function ofAnotherModel(fingerprint: string): PointFilter {
   return { mustNot: [{ isEmpty: 'model' }, { key: 'model', match: fingerprint }] };
 }
 
-async function anyModelOf(
+async function onePoint(
   store: VectorStore,
   collection: string,
-  fingerprint: string,
+  filter: PointFilter,
   signal: AbortSignal,
-): Promise<string> {
-  const pages = store.scroll(collection, {
-    filter: ofAnotherModel(fingerprint),
-    keys: ['model'],
-    pageSize: 1,
-    signal,
-  });
-  for await (const [point] of pages) return JSON.stringify(point?.payload.model);
-  return 'an unknown one';
+): Promise<StoredPoint | undefined> {
+  const pages = store.scroll(collection, { filter, keys: ['model'], pageSize: 1, signal });
+  for await (const [point] of pages) return point;
+  return undefined;
 }
 
 /** How many vectors a collection holds, counted by the store; undefined where the store cannot say. */
@@ -64,9 +66,10 @@ export async function countOf(
   store: VectorStore,
   collection: string,
   warn: (message: string) => void,
+  signal: AbortSignal,
 ): Promise<number | undefined> {
   try {
-    return await store.count(collection);
+    return await store.count(collection, undefined, signal);
   } catch (error) {
     if (error instanceof StoreError && error.code === 'qdrant_not_found') return 0;
     warn(`the points of ${collection} could not be counted: ${messageOf(error)}`);

@@ -10,6 +10,7 @@ const CUTOUT = z.object({
   image_url: z.string().nullish(),
   predicted_upc: z.string().nullish(),
   matched_product_id: z.string().nullish(),
+  has_embedding: z.boolean().nullish(),
 });
 export type Cutout = z.infer<typeof CUTOUT>;
 
@@ -38,7 +39,7 @@ export async function* cutoutPages(query: CutoutQuery): AsyncGenerator<Cutout[]>
     )) {
       yield* database.pages({
         table: 'cutout_images',
-        columns: 'id,image_url,predicted_upc,matched_product_id',
+        columns: 'id,image_url,predicted_upc,matched_product_id,has_embedding',
         schema: CUTOUT,
         filters: [...embedded, ...upcFilters(filters), ...merchants, ...matched],
         signal,
@@ -89,6 +90,7 @@ export function cutoutRef(cutout: Cutout, options: CutoutRefOptions): ImageRef {
     type: 'cutout',
     url,
     storage: storageOf(url),
+    marked: cutout.has_embedding === true,
     metadata: {
       source: 'cutout',
       cutout_id: cutout.id,

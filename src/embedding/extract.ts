@@ -50,23 +50,48 @@ const SIGN_BATCH = 64;
 /**
  * The pipeline: address, download, decode, embed, write. The stages overlap and each is bounded, so that the slowest
  * one holds all before it back, up to the reader of the database's pages. Resolves when every image was written or
- * failed; rejects with the signal's reason when stopped, after the writes under way have ended.
+ * failed. What concerns no single image ends it, as does the caller's signal: every stage is told at once, the writes
+ * under way end as they may, and it rejects with the reason.
  */
 export async function extract(options: ExtractOptions): Promise<void> {
+  const stop = new AbortController();
+  const onAbort = (): void => {
+    stop.abort(options.signal.reason);
+  };
+  if (options.signal.aborted) onAbort();
+  else options.signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await run({ ...options, signal: stop.signal }, stop);
+  } catch (error) {
+    stop.signal.throwIfAborted();
+    throw error;
+  } finally {
+    options.signal.removeEventListener('abort', onAbort);
+  }
+}
+
+async function run(options: ExtractOptions, stop: AbortController): Promise<void> {
   const { limits, signal } = options;
-  const addressed = withAddresses(options);
-  const downloaded = mapConcurrent(addressed, limits.downloads, alone(options, download), { signal });
-  const decoded = mapConcurrent(present(downloaded), limits.decoders, alone(options, decode), { signal });
+  const all = { signal };
+  const end = (error: unknown): never => {
+    stop.abort(error);
+    throw error;
+  };
+  const addressed = withAddresses(options, end);
+  const downloaded = mapConcurrent(addressed, limits.downloads, alone(options, download), all);
+  const decoded = mapConcurrent(present(downloaded), limits.decoders, alone(options, decode), all);
   const grouped = batches(present(decoded), options.model.batchSize);
-  const embedded = mapConcurrent(grouped, limits.inference, (images) => embed(options, images), { signal });
+  const embedded = mapConcurrent(
+    grouped,
+    limits.inference,
+    (images) => embed(options, images).catch(end),
+    all,
+  );
   const written = mapConcurrent(
     byCollection(embedded, limits.writeSize),
     limits.writes,
-    async ({ collection, images }) => {
-      await options.write(collection, images);
-      return null;
-    },
-    { signal },
+    ({ collection, images }) => options.write(collection, images).then(() => null, end),
+    all,
   );
   for await (const _ of written);
 }
@@ -88,24 +113,32 @@ interface Decoded {
   content: string;
 }
 
-async function* withAddresses(options: ExtractOptions): AsyncGenerator<Addressed> {
-  for await (const refs of batches(options.images, SIGN_BATCH)) {
-    const stored = refs.filter((ref) => ref.storage !== null);
-    const signed = stored.length === 0 ? [] : await signAll(options, stored);
-    const addresses = new Map(stored.map((ref, i) => [ref, signed[i]]));
-    for (const ref of refs) {
-      const address = ref.storage === null ? ref.url : addresses.get(ref);
-      if (typeof address === 'string') yield { ref, address };
-      else
-        options.fail({
-          ref,
-          error: address ?? new ImageError('storage_not_found', `no address for ${ref.url}`),
-        });
+async function* withAddresses(
+  options: ExtractOptions,
+  end: (error: unknown) => never,
+): AsyncGenerator<Addressed> {
+  try {
+    for await (const refs of batches(options.images, SIGN_BATCH)) yield* addressesOf(options, refs);
+  } catch (error) {
+    end(error);
+  }
+}
+
+async function* addressesOf(options: ExtractOptions, refs: readonly ImageRef[]): AsyncGenerator<Addressed> {
+  const stored = refs.filter((ref) => ref.storage !== null);
+  const signed = stored.length === 0 ? [] : await signAll(options, stored);
+  const addresses = new Map(stored.map((ref, i) => [ref, signed[i]]));
+  for (const ref of refs) {
+    const address = ref.storage === null ? ref.url : addresses.get(ref);
+    if (typeof address === 'string') yield { ref, address };
+    else {
+      const error = address ?? new ImageError('storage_not_found', `no address for ${ref.url}`);
+      options.fail({ ref, error });
     }
   }
 }
 
-/** Where nothing could be signed, every one of these images fails with the reason, and the others are none the worse. */
+/** A storage that refuses to sign fails its own pictures, and the others are none the worse; one that is away, all. */
 async function signAll(
   { sign, signal }: ExtractOptions,
   refs: readonly ImageRef[],
@@ -115,6 +148,7 @@ async function signAll(
   } catch (error) {
     signal.throwIfAborted();
     const failure = toHandlerError(error);
+    if (failure.retryable) throw failure;
     return refs.map(() => failure);
   }
 }

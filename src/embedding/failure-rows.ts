@@ -1,4 +1,5 @@
 import { messageOf, StoreError } from '../base/errors.ts';
+import { abortable } from '../flow/time.ts';
 import type { Database } from '../supabase/database.ts';
 import type { Failure } from './tally.ts';
 
@@ -6,8 +7,8 @@ export interface FailureRows {
   /** Forgets what an earlier run of the job left: its images are tried again. */
   clear(): Promise<void>;
   add(failure: Failure): void;
-  /** Resolves when everything added so far is written, or was given up with a warning. */
-  flush(): Promise<void>;
+  /** Resolves when everything added so far is written, or was given up with a warning; at the signal at the latest. */
+  flush(signal: AbortSignal): Promise<void>;
 }
 
 const ROWS_PER_WRITE = 200;
@@ -77,6 +78,12 @@ export function createFailureRows(
       waiting.push(failure);
       if (waiting.length >= ROWS_PER_WRITE) void send();
     },
-    flush: send,
+    async flush(signal) {
+      try {
+        await abortable(send(), signal);
+      } catch {
+        warn(`not all failed images could be written to ${TABLE} in time`);
+      }
+    },
   };
 }

@@ -14,6 +14,8 @@ export interface ImageRef {
   url: string;
   /** Where the image lies when `url` is a path in Supabase Storage; null when it is an address. */
   storage: { bucket: string; path: string } | null;
+  /** A cutout whose row says already that it has its point. */
+  marked?: boolean;
   /** The payload without `id`, `type`, `url`, `model`, `job_id` and `content`. */
   metadata: Record<string, unknown>;
 }

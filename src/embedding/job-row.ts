@@ -8,7 +8,8 @@ import type { Database, Filter } from '../supabase/database.ts';
 interface JobProgress {
   /** Done and failed together. */
   processed: number;
-  total: number;
+  /** Undefined until the images are counted. */
+  total: number | undefined;
 }
 
 /** A job's row in `embedding_jobs`, held from start to end. */
@@ -17,7 +18,7 @@ export interface JobRow {
   /** Writes the last state; never over `cancelled`, and again where the API has overwritten it. */
   end(status: 'completed' | 'failed' | 'cancelled', errorMessage?: string): Promise<void>;
   /** Writes the progress and leaves the status `running`, so that the job can run again. */
-  leave(): Promise<void>;
+  leave(signal: AbortSignal): Promise<void>;
 }
 
 export interface JobRowOptions {
@@ -44,9 +45,14 @@ const ERROR_MESSAGE_CHARS = 1_000;
 const STATE = z.object({
   status: z.string(),
   started_at: z.string().nullable(),
+  total_images: z.number().nullable(),
   processed_images: z.number().nullable(),
   embedding_model_id: z.string().nullable(),
 });
+type State = z.infer<typeof STATE>;
+
+/** What the API may have written over ours. A state that ends a job is never taken back by mere progress. */
+const UNFINISHED = ['pending', 'queued', 'running'];
 
 /**
  * Marks the job `running` and keeps its row up to date, one write a second.
@@ -56,15 +62,15 @@ export async function openJobRow(options: JobRowOptions): Promise<JobRow> {
   const { database, jobId, log, warn } = options;
   const { intervalMs = PROGRESS_INTERVAL_MS, settleMs = SETTLE_MS } = options;
   const begun = performance.now();
-  const mine: Filter[] = [{ column: 'id', op: 'eq', value: jobId }];
-  const unlessCancelled: Filter[] = [...mine, { column: 'status', op: 'neq', value: 'cancelled' }];
+  const mine: Filter = { column: 'id', op: 'eq', value: jobId };
 
-  const read = (): Promise<z.infer<typeof STATE> | undefined> =>
+  const read = (signal?: AbortSignal): Promise<State | undefined> =>
     database.find({
       table: 'embedding_jobs',
-      columns: 'status,started_at,processed_images,embedding_model_id',
+      columns: 'status,started_at,total_images,processed_images,embedding_model_id',
       schema: STATE,
-      filters: mine,
+      filters: [mine],
+      signal,
     });
   const cancel = (): StoppedError => {
     const stopped = new StoppedError('cancelled', `job ${jobId} was cancelled`);
@@ -75,55 +81,61 @@ export async function openJobRow(options: JobRowOptions): Promise<JobRow> {
   const first = await read();
   if (first === undefined) warn(`embedding_jobs has no row ${jobId}: progress is not written`);
   if (first?.status === 'cancelled') throw cancel();
-  // A job that runs again after a crash starts from nothing, but what the page shows never falls.
-  const shownBefore = first?.status === 'running' ? (first.processed_images ?? 0) : 0;
+  const before = shownBefore(first);
 
-  /** Writes a state that is ours; false where the page has cancelled the job. */
-  const write = async (values: Record<string, unknown>): Promise<boolean> => {
-    const { processed, total } = options.progress();
-    // Before the images are counted, a job that runs again leaves what its first run has shown.
-    const counted = total > 0 || values.status === 'completed';
-    const shown = {
-      total_images: total,
-      processed_images: Math.max(processed, Math.min(shownBefore, total)),
-    };
+  /** Writes where the filters let it; false where the page has cancelled the job. */
+  const write = async (values: object, filter: Filter, signal?: AbortSignal): Promise<boolean> => {
     const changed = await database.update({
       table: 'embedding_jobs',
-      values: { ...values, ...((counted || shownBefore === 0) && shown) },
-      filters: unlessCancelled,
+      values: { ...values },
+      filters: [mine, filter],
+      signal,
     });
-    return changed > 0 || (await read())?.status !== 'cancelled';
+    return changed > 0 || (await read(signal))?.status !== 'cancelled';
   };
+  const unlessCancelled: Filter = { column: 'status', op: 'neq', value: 'cancelled' };
+  const running = () => ({ status: 'running', ...shownNow(options.progress(), before) });
 
-  await write({
-    status: 'running',
-    error_message: null,
-    completed_at: null,
-    ...(typeof first?.started_at === 'string' ? {} : { started_at: new Date().toISOString() }),
-  });
+  await write(
+    {
+      ...running(),
+      error_message: null,
+      completed_at: null,
+      ...(typeof first?.started_at === 'string' ? {} : { started_at: new Date().toISOString() }),
+    },
+    unlessCancelled,
+  );
 
+  const ended = new AbortController();
   let silent = false;
   const ticker = every(
     intervalMs,
     async () => {
-      if (!(await write({ status: 'running' }))) cancel();
+      const open = await write(running(), { column: 'status', op: 'in', value: UNFINISHED }, ended.signal);
+      if (!open) cancel();
       silent = false;
     },
     (error) => {
-      if (!silent) log.warn('progress could not be written; trying again', { error: messageOf(error) });
+      if (!silent && !ended.signal.aborted) {
+        log.warn('progress could not be written; trying again', { error: messageOf(error) });
+      }
       silent = true;
     },
   );
+  const stopTicking = async (): Promise<void> => {
+    ended.abort(new StoppedError('shutdown', 'the job is over'));
+    await ticker.stop();
+  };
 
   /** Reads the last write back for as long as the API may still write over it. */
-  const settle = async (status: string, values: Record<string, unknown>): Promise<void> => {
+  const settle = async (status: string, values: object): Promise<void> => {
     for (let repeats = 0; repeats < SETTLE_REPEATS;) {
       const now = (await read())?.status;
       if (now === undefined || now === 'cancelled') return;
       if (now !== status) {
         repeats += 1;
         log.debug('the job row was overwritten; writing it again', { found: now });
-        await write(values);
+        await write(values, unlessCancelled);
       } else if (performance.now() - begun >= settleMs) {
         return;
       }
@@ -134,17 +146,47 @@ export async function openJobRow(options: JobRowOptions): Promise<JobRow> {
   return {
     embeddingModelId: first?.embedding_model_id ?? undefined,
     async end(status, errorMessage) {
-      await ticker.stop();
+      await stopTicking();
+      const now = shownNow(options.progress(), before);
       const values = {
         status,
+        ...now,
+        // Everything was answered: what an earlier run has done of it is in the total, and done.
+        ...(status === 'completed' && { processed_images: now.total_images }),
         completed_at: new Date().toISOString(),
         error_message: errorMessage?.slice(0, ERROR_MESSAGE_CHARS) ?? null,
       };
-      if (await write(values)) await settle(status, values);
+      if (await write(values, unlessCancelled)) await settle(status, values);
     },
-    async leave() {
-      await ticker.stop();
-      await write({ status: 'running' });
+    async leave(signal) {
+      await stopTicking();
+      await write(running(), unlessCancelled, signal);
     },
+  };
+}
+
+interface Shown {
+  total_images: number;
+  processed_images: number;
+}
+
+/** What a run that was cut off has shown on the page; a job that begins anew has shown nothing. */
+function shownBefore(row: State | undefined): Shown {
+  const resumed = row?.status === 'running';
+  return {
+    total_images: resumed ? (row.total_images ?? 0) : 0,
+    processed_images: resumed ? (row.processed_images ?? 0) : 0,
+  };
+}
+
+/**
+ * What the page shows never falls, though the run after a crash may find fewer images left, or do them all again. While
+ * nothing has been counted, the API's own numbers stand.
+ */
+function shownNow({ processed, total }: JobProgress, before: Shown): Partial<Shown> {
+  if (total === undefined) return {};
+  return {
+    total_images: Math.max(total, before.total_images),
+    processed_images: Math.max(processed, before.processed_images),
   };
 }

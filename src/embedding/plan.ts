@@ -13,6 +13,8 @@ export interface PlanOptions {
   store: VectorStore;
   model: { name: string; dim: number; fingerprint: string };
   skipped: ListingTally;
+  /** Told of cutouts whose rows do not say that they have their point. */
+  mark: (cutouts: readonly ImageRef[]) => Promise<void>;
   warn: (message: string) => void;
   log: Log;
   signal: AbortSignal;
@@ -42,10 +44,13 @@ export async function planExtraction(options: PlanOptions): Promise<Plan> {
   }
   const listing = { input, database, store, model: model.fingerprint, signal };
   const counts = new Map(targets.map((name) => [name, 0]));
-  const counted = listImages({ ...listing, log: options.log, tally: options.skipped });
+  // What a listing warns of belongs into the output too.
+  const log: Log = { ...options.log, warn: options.warn };
+  const counted = listImages({ ...listing, log, tally: options.skipped });
   for await (const { collection } of counted) counts.set(collection, (counts.get(collection) ?? 0) + 1);
   for (const collection of targets) await store.ensure(collection, model.dim, signal);
-  return { counts, images: listImages({ ...listing, log: SILENT_LOG, tally: createListingTally() }) };
+  const again = { log: SILENT_LOG, tally: createListingTally(), unmarked: options.mark };
+  return { counts, images: listImages({ ...listing, ...again }) };
 }
 
 /** The collections that a job may write to, in the order in which it does. */

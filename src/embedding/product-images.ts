@@ -118,9 +118,10 @@ function storedImages(options: ProductImagesOptions, type: ImageType): Image[] {
   const rows = options.rows.filter((row) => row.image_type === type).sort(byFrameThenId);
   const images = rows.map((row, i) => {
     const frameIndex = row.frame_index ?? null;
-    const taken = frameIndex === null || rows[i - 1]?.frame_index === frameIndex;
+    // Rows that share an index are all named by their own id: which of them came first may change with the next row.
+    const shared = [rows[i - 1], rows[i + 1]].some((other) => other?.frame_index === frameIndex);
     return {
-      key: taken ? row.id : String(frameIndex),
+      key: frameIndex === null || shared ? row.id : String(frameIndex),
       // An image without any address is given all the same: it fails alone, and is named among the failed.
       url: [row.image_url, row.image_path].find((url) => url != null && url !== '') ?? '',
       frameIndex,

@@ -135,7 +135,8 @@ async function* byId(
 /** Names the first of them. */
 function warnOfUnknown({ log, tally }: ProductQuery, message: string): void {
   const { unknown_products: count, unknown_product_ids: ids } = tally;
-  if (count > 0) log.warn(message, { count, ids });
+  if (count > 0)
+    log.warn(`${message}: ${ids.join(', ')}${count > ids.length ? `, and ${count - ids.length} more` : ''}`);
 }
 
 async function* filteredPages(query: ProductQuery, filters: readonly Filter[]): AsyncGenerator<Product[]> {

@@ -1,4 +1,6 @@
 import { HandlerError, messageOf, StoppedError, toHandlerError } from '../base/errors.ts';
+import { lingering } from '../flow/time.ts';
+import { timeLimit } from '../flow/time-limit.ts';
 import type { VectorStore } from '../qdrant/store.ts';
 import type { Database } from '../supabase/database.ts';
 import type { JobContext } from '../worker/types.ts';
@@ -11,7 +13,7 @@ import { openJobRow, type JobRow } from './job-row.ts';
 import { createListingTally, type ListingTally } from './listing-tally.ts';
 import { createCutoutMarker, type CutoutMarker } from './mark-cutouts.ts';
 import { outputOf, type EmbeddingOutput } from './output.ts';
-import { createTally } from './tally.ts';
+import { createTally, type Tally } from './tally.ts';
 
 export interface ReportOptions {
   input: EmbeddingInput & { job_id: string };
@@ -24,6 +26,8 @@ export interface ReportOptions {
 export interface Report {
   /** Aborts when the job is to stop, for whichever reason; the reason is a StoppedError. */
   readonly signal: AbortSignal;
+  /** Follows it with a delay: what is under way when the job is told to stop is to be known, not cut off. */
+  readonly lateSignal: AbortSignal;
   readonly skipped: ListingTally;
   readonly warn: (message: string) => void;
   /** The job is under way: the row says so from here on. */
@@ -31,6 +35,8 @@ export interface Report {
   /** The model that runs, and what the counting pass found, by collection. */
   planned(model: { dim: number; fingerprint: string }, counts: ReadonlyMap<string, number>): void;
   written(collection: string, refs: readonly ImageRef[]): Promise<void>;
+  /** Marks the rows of cutouts that have their point. */
+  readonly mark: (cutouts: readonly ImageRef[]) => Promise<void>;
   readonly failed: (image: FailedImage) => void;
   /** Every image was written or failed. */
   complete(): Promise<EmbeddingOutput>;
@@ -41,13 +47,23 @@ export interface Report {
   abandon(error: unknown): Promise<EmbeddingOutput>;
 }
 
+/** What is under way when a job is told to stop has so long to end; the page and the platform wait for little more. */
+const LATE_MS = 3_000;
+/** For the rows about collections, at a job's good end and at any other. */
+const SETTLE_MS = 60_000;
+const SETTLE_STOPPED_MS = 5_000;
+/** Cutouts whose rows could not be marked are kept for another try at the end, up to so many. */
+const UNMARKED_KEPT = 20_000;
+
 export function openReport({ input, database, store, context }: ReportOptions): Report {
   const { log } = context;
   const begun = performance.now();
   const tally = createTally();
   const skipped = createListingTally();
   const stop = new AbortController();
+  const late = lingering(stop.signal, LATE_MS);
   const warnings: string[] = [];
+  const unmarked: ImageRef[] = [];
   let model: { dim: number; fingerprint: string } | undefined;
   let row: JobRow | undefined;
   let marker: CutoutMarker | undefined;
@@ -71,16 +87,40 @@ export function openReport({ input, database, store, context }: ReportOptions): 
   };
   if (context.signal.aborted) onContextAbort();
   else context.signal.addEventListener('abort', onContextAbort, { once: true });
+  const close = (): void => {
+    context.signal.removeEventListener('abort', onContextAbort);
+    late.release();
+  };
 
   const output = (status: EmbeddingOutput['status'], error?: HandlerError): EmbeddingOutput => {
-    context.signal.removeEventListener('abort', onContextAbort);
     const seconds = Math.round(performance.now() - begun) / 1_000;
     return outputOf(status, { tally, model, skipped, cutoutsMarked, warnings, seconds }, error);
   };
 
-  /** What a job leaves behind in whichever way it ends. */
-  const settle = async (): Promise<void> => {
-    await failureRows.flush();
+  const markNow = async (cutouts: readonly ImageRef[], signal: AbortSignal): Promise<void> => {
+    const marked = (await marker?.mark(cutouts, signal)) ?? 0;
+    // After the wait: writes side by side would otherwise add to what the counter was before it.
+    cutoutsMarked += marked;
+  };
+  const mark = async (cutouts: readonly ImageRef[]): Promise<void> => {
+    try {
+      await markNow(cutouts, late.signal);
+    } catch (error) {
+      log.warn('cutouts could not be marked; trying again at the end', { error: messageOf(error) });
+      if (unmarked.length < UNMARKED_KEPT) unmarked.push(...cutouts.filter(({ type }) => type === 'cutout'));
+    }
+  };
+
+  /** What a job leaves behind in whichever way it ends; none of it can fail the job. */
+  const settle = async (limitMs: number): Promise<void> => {
+    using limit = timeLimit(limitMs, undefined, outOfTime);
+    await markNow(unmarked, limit.signal).catch((error: unknown) => {
+      warn(
+        `${unmarked.length} cutouts have their point but their rows could not be marked (${messageOf(error)}): ` +
+          'a job with append_only_new marks them',
+      );
+    });
+    await failureRows.flush(limit.signal);
     if (model === undefined) return;
     for (const [name, { points_written: processed, failed }] of tally.collections) {
       log.info(`[${name}] Complete: ${processed} processed, ${failed} failed`, { processed, failed });
@@ -91,13 +131,23 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       input,
       embeddingModelId: modelId(),
       warn,
+      signal: limit.signal,
+    });
+  };
+
+  /** The points are stored, or the job failed for a reason of its own: neither changes with what the row says. */
+  const endRow = async (status: 'completed' | 'failed' | 'cancelled', message?: string): Promise<void> => {
+    await row?.end(status, message).catch((error: unknown) => {
+      warn(`the job's row could not be written as ${status}: ${messageOf(error)}`);
     });
   };
 
   return {
     signal: stop.signal,
+    lateSignal: late.signal,
     skipped,
     warn,
+    mark,
     async start() {
       // Stopped before it began: a job that runs again elsewhere leaves no trace, and a cancelled one says so.
       if (stop.signal.aborted && (stop.signal.reason as StoppedError).code === 'shutdown')
@@ -106,9 +156,10 @@ export function openReport({ input, database, store, context }: ReportOptions): 
         database,
         jobId: input.job_id,
         progress: () => {
-          const progress = { processed: tally.processed + tally.failed, total: tally.total };
-          context.progress({ ...progress, failed: tally.failed });
-          return progress;
+          const processed = tally.processed + tally.failed;
+          const total = model === undefined ? undefined : tally.total;
+          context.progress({ processed, total: total ?? 0, failed: tally.failed });
+          return { processed, total };
         },
         onCancelled: stopWith,
         log,
@@ -128,13 +179,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
     },
     async written(collection, refs) {
       tally.written(collection, refs);
-      try {
-        const marked = (await marker?.mark(refs)) ?? 0;
-        // After the wait: writes side by side would otherwise add to what the counter was before it.
-        cutoutsMarked += marked;
-      } catch (error) {
-        warn(`cutouts are in ${collection} but their rows could not be marked: ${messageOf(error)}`);
-      }
+      await mark(refs);
     },
     failed(image) {
       const failure = tally.failedWith(image);
@@ -142,34 +187,45 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       log.warn('an image failed', { image: failure.id, code: failure.code, reason: failure.message });
     },
     async complete() {
-      await settle();
-      if (tally.total === 0) warn('the job found no images');
-      if (tally.failed > 0 && tally.processed === 0) {
-        const codes = Object.entries(tally.failedByCode).map(([code, n]) => `${code}: ${n}`);
-        const error = new HandlerError(
-          'all_images_failed',
-          `all ${tally.failed} images failed (${codes.join(', ')})`,
-        );
-        await row?.end('failed', error.message);
-        return output('error', error);
-      }
-      await row?.end('completed');
-      return output('success');
+      tally.close();
+      await settle(SETTLE_MS);
+      const error = allFailed(tally, skipped);
+      if (tally.total === 0) warn('the job found no images to embed');
+      await endRow(error === undefined ? 'completed' : 'failed', error?.message);
+      close();
+      return output(error === undefined ? 'success' : 'error', error);
     },
     async abandon(thrown) {
       const error = stop.signal.aborted ? (stop.signal.reason as StoppedError) : toHandlerError(thrown);
       if (error.code === 'shutdown') {
-        await row?.leave();
+        using limit = timeLimit(SETTLE_STOPPED_MS, undefined, outOfTime);
+        await row?.leave(limit.signal).catch((fault: unknown) => {
+          log.warn("the job's row could not be left in order", { error: messageOf(fault) });
+        });
+        close();
         throw error;
       }
       log.error('the job ended early', { code: error.code, error: error.message });
-      await settle();
-      if (error.code === 'cancelled') {
-        await row?.end('cancelled');
-        return output('cancelled');
-      }
-      await row?.end('failed', error.message);
-      return output('error', error);
+      await settle(SETTLE_STOPPED_MS);
+      const cancelled = error.code === 'cancelled';
+      await (cancelled ? endRow('cancelled') : endRow('failed', error.message));
+      close();
+      return output(cancelled ? 'cancelled' : 'error', error);
     },
   };
+}
+
+function outOfTime(): HandlerError {
+  return new HandlerError('timeout', 'there was no time left for it');
+}
+
+/** Undefined as long as anything is in the collections, from this run or from one before it. */
+function allFailed(tally: Tally, skipped: ListingTally): HandlerError | undefined {
+  if (tally.failed === 0 || tally.processed > 0 || skipped.already_in_collection > 0) return undefined;
+  const codes = Object.entries(tally.failedByCode).map(([code, n]) => `${code}: ${n}`);
+  const hint = tally.failedByCode.blocked_address === tally.failed ? '; see ALLOW_PRIVATE_HOSTS' : '';
+  return new HandlerError(
+    'all_images_failed',
+    `all ${tally.failed} images failed (${codes.join(', ')})${hint}`,
+  );
 }

@@ -14,7 +14,7 @@ export interface StatelessEmbedding {
 }
 
 export interface StatelessOutput {
-  status: 'success' | 'error';
+  status: 'success' | 'cancelled' | 'error';
   /** In the order of the images, without the failed ones. */
   embeddings: StatelessEmbedding[];
   /** Ids of the images that have no embedding, in their order. */
@@ -35,7 +35,7 @@ export interface StatelessSink {
   images: ImageRef[];
   write: (collection: string, images: readonly EmbeddedImage[]) => Promise<void>;
   fail: (failed: FailedImage) => void;
-  output(model: { dim: number; fingerprint: string }): StatelessOutput;
+  output: (model: { dim: number; fingerprint: string }, status?: 'cancelled') => StatelessOutput;
 }
 
 /** Keys of an image that say where it is, and are no news to the caller. */
@@ -65,7 +65,7 @@ export function createStatelessSink(images: readonly LegacyImage[]): StatelessSi
       failed.add(image.ref);
       tally.failedWith(image);
     },
-    output(model) {
+    output(model, status) {
       const error =
         vectors.size === 0 && failed.size > 0
           ? new HandlerError(
@@ -74,7 +74,7 @@ export function createStatelessSink(images: readonly LegacyImage[]): StatelessSi
             )
           : undefined;
       return {
-        status: error === undefined ? 'success' : 'error',
+        status: status ?? (error === undefined ? 'success' : 'error'),
         embeddings: refs.flatMap((ref, i) => embeddingOf(images[i], vectors.get(ref))),
         failed_ids: refs.filter((ref) => failed.has(ref)).map(({ id }) => id),
         processed_count: tally.processed,

@@ -1,3 +1,4 @@
+import { redact } from '../base/redact.ts';
 import type { FailedImage } from './extract.ts';
 import type { ImageRef } from './image-ref.ts';
 
@@ -6,7 +7,7 @@ export interface Failure {
   id: string;
   type: 'product' | 'cutout';
   collection: string;
-  /** As stored; never a signed address. */
+  /** As stored, without what opens it: a password or a signature in the address is hidden. */
   url: string;
   /** Stable: docs/failure-codes.md. */
   code: string;
@@ -33,6 +34,8 @@ export interface Tally {
   readonly failed: number;
   readonly total: number;
   expect(collection: string, images: number): void;
+  /** Every image was answered: the totals are what was met, whatever the counting pass had found. */
+  close(): void;
   written(collection: string, refs: readonly ImageRef[]): void;
   failedWith(failed: FailedImage): Failure;
 }
@@ -64,11 +67,14 @@ export function createTally(): Tally {
       return sum('failed');
     },
     get total() {
-      // Rows may have been added since they were counted.
+      // Rows may have been added since they were counted, and `close` sees to those that went.
       return Math.max(sum('total'), sum('points_written') + sum('failed'));
     },
     expect(collection, images) {
       of(collection).total += images;
+    },
+    close() {
+      for (const tally of collections.values()) tally.total = tally.points_written + tally.failed;
     },
     written(collection, refs) {
       const tally = of(collection);
@@ -82,7 +88,7 @@ export function createTally(): Tally {
         id: ref.id,
         type: ref.type,
         collection: ref.collection,
-        url: ref.url.slice(0, URL_CHARS),
+        url: redact(ref.url).slice(0, URL_CHARS),
         code: error.code,
         message: error.message.slice(0, MESSAGE_CHARS),
         retryable: error.retryable,

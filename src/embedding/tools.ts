@@ -2,9 +2,11 @@ import { availableParallelism } from 'node:os';
 
 import { readSettings, type Settings } from '../base/settings.ts';
 import { createHttp, type Http } from '../http/http.ts';
+import { decodeImage } from '../image/decode.ts';
 import { createImageSource, type ImageSource } from '../image/source.ts';
 import { createModelCache, type ModelCache } from '../model/cache.ts';
-import type { ExtractLimits } from './extract.ts';
+import type { ExtractLimits, ExtractOptions } from './extract.ts';
+import { signImages, type SignPaths } from './sign.ts';
 
 /** What outlives a job: connections, and the model's session. */
 export interface EmbeddingTools {
@@ -21,6 +23,14 @@ const DOWNLOADS = 32;
 const WRITES = 3;
 /** Points in one write: in the middle of what Qdrant advises. */
 const WRITE_SIZE = 128;
+
+/** The stages that are the same for every job, made of the tools. */
+export function stagesOf(
+  tools: EmbeddingTools,
+  sign: SignPaths,
+): Pick<ExtractOptions, 'sign' | 'source' | 'decode' | 'limits'> {
+  return { sign: signImages(sign), source: tools.source, decode: decodeImage, limits: tools.limits };
+}
 
 export function createEmbeddingTools(settings: Settings = readSettings()): EmbeddingTools {
   const downloads = settings.DOWNLOAD_CONCURRENCY ?? DOWNLOADS;

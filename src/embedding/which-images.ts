@@ -3,7 +3,7 @@ import { SILENT_LOG, type Log } from '../base/log.ts';
 import { mapConcurrent, prefetch, type Source } from '../flow/streams.ts';
 import type { Database } from '../supabase/database.ts';
 import type { VectorStore } from '../qdrant/store.ts';
-import { onlyNew } from './append.ts';
+import { onlyNew, type AppendOptions } from './append.ts';
 import { cutoutPages, cutoutRef } from './cutouts.ts';
 import type { ImageRef } from './image-ref.ts';
 import { targetCollection, type EmbeddingInput, type SourceConfig } from './input.ts';
@@ -23,6 +23,8 @@ export interface ListOptions {
   log?: Log;
   /** Filled while listing. */
   tally?: ListingTally;
+  /** See `AppendOptions`. */
+  unmarked?: AppendOptions['unmarked'];
   signal?: AbortSignal | undefined;
 }
 
@@ -45,7 +47,7 @@ export async function* listImages(options: ListOptions): AsyncGenerator<ImageRef
     if (store === undefined || model === undefined) {
       throw new HandlerError('internal', 'append_only_new needs the vector store and the model');
     }
-    images = onlyNew(images, { store, model, tally, signal });
+    images = onlyNew(images, { store, model, tally, unmarked: options.unmarked, signal });
   }
   yield* images;
 }

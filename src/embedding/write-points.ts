@@ -1,6 +1,6 @@
 import { StoreError, toHandlerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { VectorStore } from '../qdrant/store.ts';
+import type { Point, VectorStore } from '../qdrant/store.ts';
 import type { EmbeddedImage, FailedImage } from './extract.ts';
 import type { ImageRef } from './image-ref.ts';
 import { payloadOf } from './payload.ts';
@@ -14,58 +14,63 @@ export interface PointWriterOptions {
     /** Told of points that the store has acknowledged. */
     written(collection: string, refs: readonly ImageRef[]): Promise<void>;
     failed(image: FailedImage): void;
+    /** Ends a while after the job is told to stop: what is under way is to be known, not cut off. */
+    readonly lateSignal: AbortSignal;
   };
   log: Log;
 }
-
-/** After so many writes in a row that the store did not take, the job ends: there is nobody to write to. */
-const MAX_CONSECUTIVE_FAILURES = 4;
 
 /** A store that says these will say them of every point: no image is to blame. */
 const HOPELESS = new Set(['qdrant_unauthorized', 'qdrant_not_found', 'qdrant_dimension_mismatch']);
 
 /**
- * Writes points and tells of those that were acknowledged. A write that is refused is halved until the refused points
- * stand alone, and only those fail. Writes under way are never cut off by a stop: what the store took is counted.
+ * Writes points and tells of those that were acknowledged, request by request. A write that is refused is halved until
+ * the refused points stand alone, and only those fail.
+ * @throws StoreError when the store stayed away for all its patience, or refuses whatever it is given: then no image is
+ * at fault, and the job is to end and run again.
  */
 export function createPointWriter(
   options: PointWriterOptions,
 ): (collection: string, images: readonly EmbeddedImage[]) => Promise<void> {
   const { store, report, log } = options;
   const batchNumbers = new Map<string, number>();
-  let failuresInARow = 0;
 
-  const write = async (collection: string, images: readonly EmbeddedImage[]): Promise<void> => {
+  const write = async (collection: string, points: ReadonlyMap<Point, ImageRef>): Promise<void> => {
+    const all = [...points.keys()];
+    const stored: Point[] = [];
+    let failure: unknown;
     try {
-      await store.upsert(
-        collection,
-        images.map(({ ref, vector, content }) => ({
-          id: ref.pointId,
-          vector,
-          payload: payloadOf(ref, { model: options.model, jobId: options.jobId, content }),
-        })),
-      );
+      await store.upsert(collection, all, report.lateSignal, (some) => stored.push(...some));
     } catch (error) {
-      if (error instanceof StoreError && HOPELESS.has(error.code)) throw error;
-      const failure = toHandlerError(error);
-      if (!failure.retryable && images.length > 1) {
-        const half = Math.ceil(images.length / 2);
-        await write(collection, images.slice(0, half));
-        await write(collection, images.slice(half));
-        return;
-      }
-      for (const { ref } of images) report.failed({ ref, error: failure });
-      log.error(`[${collection}] a write was not taken`, { points: images.length, error: failure.message });
-      if (failure.retryable && ++failuresInARow >= MAX_CONSECUTIVE_FAILURES) throw failure;
+      failure = error;
+    }
+    if (failure === undefined) return tell(collection, all, points);
+    if (stored.length > 0) await tell(collection, stored, points);
+    const error = toHandlerError(failure);
+    if (error.retryable || !(error instanceof StoreError) || HOPELESS.has(error.code)) throw error;
+    const acknowledged = new Set(stored);
+    const refused = [...points].filter(([point]) => !acknowledged.has(point));
+    const [only] = refused;
+    if (refused.length === 1 && only !== undefined) {
+      report.failed({ ref: only[1], error });
       return;
     }
-    failuresInARow = 0;
+    const half = Math.ceil(refused.length / 2);
+    await write(collection, new Map(refused.slice(0, half)));
+    await write(collection, new Map(refused.slice(half)));
+  };
+
+  const tell = async (
+    collection: string,
+    stored: readonly Point[],
+    points: ReadonlyMap<Point, ImageRef>,
+  ): Promise<void> => {
     const batch = (batchNumbers.get(collection) ?? 0) + 1;
     batchNumbers.set(collection, batch);
-    log.info(`[${collection}] Batch ${batch}: Upserted ${images.length} points`);
+    log.info(`[${collection}] Batch ${batch}: Upserted ${stored.length} points`);
     await report.written(
       collection,
-      images.map(({ ref }) => ref),
+      stored.flatMap((point) => points.get(point) ?? []),
     );
   };
 
@@ -74,6 +79,11 @@ export function createPointWriter(
       batchNumbers.set(collection, 0);
       log.info(`Processing Collection: ${collection}`);
     }
-    await write(collection, images);
+    const pointOf = ({ ref, vector, content }: EmbeddedImage): Point => ({
+      id: ref.pointId,
+      vector,
+      payload: payloadOf(ref, { model: options.model, jobId: options.jobId, content }),
+    });
+    await write(collection, new Map(images.map((image) => [pointOf(image), image.ref])));
   };
 }

@@ -28,12 +28,14 @@ export async function* mapConcurrent<A, B extends {} | null>(
   const results = createChannel<{ value: B }>(1);
   let over = false;
   let turn = Promise.resolve(true);
+  // It changes while a worker waits, which the compiler does not see.
+  const isOver = (): boolean => over;
 
   const worker = async (): Promise<void> => {
     while (!over) {
       signal?.throwIfAborted();
       const next = await abortable(Promise.resolve(iterator.next()), signal);
-      if (next.done === true) return;
+      if (next.done === true || isOver()) return;
       const previous = turn;
       const { promise: mine, resolve: pass } = Promise.withResolvers<boolean>();
       turn = mine;

@@ -32,6 +32,27 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
   }
 }
 
+/**
+ * A signal that follows another with a delay: what is under way when the first one aborts has so long to end by itself.
+ * It keeps no process alive; `release` when nothing depends on it any more.
+ */
+export function lingering(signal: AbortSignal, ms: number): { signal: AbortSignal; release: () => void } {
+  const late = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = (): void => {
+    timer = setTimeout(() => {
+      late.abort(signal.reason);
+    }, ms).unref();
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  const release = (): void => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  };
+  return { signal: late.signal, release };
+}
+
 export interface Ticker {
   /** Ends the ticking; resolves when a running task has ended too. */
   stop(): Promise<void>;

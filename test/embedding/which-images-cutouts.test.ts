@@ -90,6 +90,7 @@ describe('which cutouts', () => {
   test('a cutout in full', async () => {
     const { refs } = await list({}, { type: 'cutouts' });
     expect(refs[2]).toStrictEqual({
+      marked: false,
       id: cutoutId(2),
       pointId: cutoutId(2),
       collection: 'cutouts',

@@ -106,7 +106,7 @@ test('a product that has points of the worker before us is left out whole, whate
   });
   const { output } = await append('old', 'cutouts');
   expect(output).toMatchObject({ status: 'success', processed_count: 4 * 3 });
-  expect(output.warnings).toEqual([expect.stringMatching(/^collection old holds 2 points without a model/)]);
+  expect(output.warnings).toEqual([expect.stringMatching(/^collection old holds points without a model/)]);
   const stored = await imagesIn(cloud, 'old');
   expect(stored.some((id) => id.startsWith(productId(1)))).toBe(false);
   expect(stored.filter((id) => id.startsWith(productId(2)))).toHaveLength(3);

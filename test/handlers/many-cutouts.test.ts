@@ -50,7 +50,8 @@ beforeAll(async () => {
   );
   supabase.intercept = ({ method, path, body }) => {
     if (method === 'PATCH' && path.includes('/embedding_jobs')) {
-      shown.push((JSON.parse(body) as { processed_images: number }).processed_images);
+      const { processed_images: processed } = JSON.parse(body) as { processed_images?: number };
+      if (processed !== undefined) shown.push(processed);
     }
     return Promise.resolve(undefined);
   };

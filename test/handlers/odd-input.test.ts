@@ -94,7 +94,7 @@ test.concurrent('no images at all: completed, with a word on it', async () => {
     processed_count: 0,
     failed_count: 0,
     total_images: 0,
-    warnings: ['the job found no images'],
+    warnings: ['the job found no images to embed'],
   });
   expect(output.error).toBeUndefined();
   expect(await jobRow(cloud, jobId)).toMatchObject({

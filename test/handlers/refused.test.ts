@@ -99,7 +99,7 @@ describe('refused before the first image', () => {
       "another model's vectors in the collection",
       productsJob('mixed'),
       'mixed_models',
-      /holds 1 vectors of another model \("?dinov2-base@0123456789abcdef"?\).*allow_mixed_models/,
+      /holds vectors of another model \(dinov2-base@0123456789abcdef\).*allow_mixed_models/,
     ],
     [
       'a model that is not on this machine',
@@ -182,7 +182,7 @@ test('points without a fingerprint are a warning, and the job goes on', async ()
   const { output, lines } = await runJob(cloud, productsJob('old_worker'));
   expect(output).toMatchObject({ status: 'success', processed_count: PRODUCTS });
   expect(output.warnings).toEqual([
-    expect.stringMatching(/^collection old_worker holds 2 points without a model/),
+    expect.stringMatching(/^collection old_worker holds points without a model/),
   ]);
   expect(lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual(
     output.warnings,
