@@ -49,6 +49,10 @@ export const FAILURE_CODES: Readonly<Record<string, FailureCode>> = {
   },
   truncated: { meaning: 'The file ends before the image does.', retryable: false },
   corrupt: { meaning: 'The file begins as an image, but cannot be decoded.', retryable: false },
+  decode_timeout: {
+    meaning: 'Decoding took longer than a minute and was given up.',
+    retryable: false,
+  },
   not_finite: { meaning: 'The model gave a vector with NaN or infinity for the image.', retryable: false },
   'supabase_<fault>': {
     meaning:

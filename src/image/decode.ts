@@ -1,68 +1,137 @@
-import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp';
+import type { Metadata } from 'sharp';
 
 import { ImageError } from '../base/errors.ts';
+import { createBudget, type Budget } from '../flow/budget.ts';
+import { abortable } from '../flow/time.ts';
 import { decodeError } from './decode-error.ts';
-import { cropWindow, firstPass, resizedSize, type Size } from './geometry.ts';
-import type { Preprocessing, Resample } from './preprocessing.ts';
-import { cutOut, resample, resampleTaps, type Raster } from './resample.ts';
-import { sniffImageType } from './sniff.ts';
+import { cropWindow, resizedSize, type Size } from './geometry.ts';
+import { heldBytes } from './held-bytes.ts';
+import { isCopied, openAsRgb, readHeader, shrink } from './open.ts';
+import type { Preprocessing } from './preprocessing.ts';
+import { cutOut, resample, resampleTaps } from './resample.ts';
+import { sniffImageType, type ImageType } from './sniff.ts';
 
-export interface DecodeOptions {
+export interface DecodeLimits {
   /** More pixels than this (width · height, before decoding) are refused: `too_many_pixels`. */
   maxPixels?: number;
-  signal?: AbortSignal | undefined;
+  /** Memory of all pictures that are being decoded at once, in bytes. A larger one is decoded alone. */
+  maxBytesAtOnce?: number;
+  /** After this a picture is given up: `decode_timeout`. The time it waits for its turn is not counted. */
+  timeoutMs?: number;
 }
 
-const MAX_PIXELS = 100_000_000;
+/**
+ * A picture file as a model's input: height · width · 3 bytes RGB, rows first, of `outputSize(preprocessing)`.
+ * Rejects with an ImageError `empty`, `not_an_image`, `unsupported_type`, `too_many_pixels`, `truncated`, `corrupt`,
+ * `decode_timeout`, or with the signal's reason.
+ */
+export type Decode = (
+  bytes: Uint8Array,
+  preprocessing: Preprocessing,
+  signal?: AbortSignal,
+) => Promise<Uint8Array>;
 
-// A worker decodes many pictures at once, one thread each; what libvips would remember is never asked for again.
-sharp.cache(false);
-sharp.concurrency(1);
+const MAX_PIXELS = 100_000_000;
+const MAX_BYTES_AT_ONCE = 1024 ** 3;
+/** The slowest honest file, 100 megapixels of AVIF, takes some 4 s on an idle core. */
+const TIMEOUT_MS = 60_000;
 
 /** Up to here (some 1.5 ms of the calling thread) a picture is resized to the bit as PIL does, beyond it by libvips. */
 const EXACT_TAPS = 400_000;
 
-const SHARP_KERNEL = {
-  nearest: 'nearest',
-  bilinear: 'linear',
-  bicubic: 'cubic',
-  lanczos: 'lanczos3',
-} as const;
-const OPAQUE = { white: '#ffffff', black: '#000000' } as const;
-
 /**
- * A picture file as a model's input: height · width · 3 bytes RGB, rows first, of `outputSize(preprocessing)`.
+ * A decoder whose calls share one bound on memory: many small pictures at once, large ones one after another.
  * The numbers are those of PIL's `convert("RGB")`, `resize` and transformers' centre crop: colour profiles are not
  * applied, CMYK is converted without one, 16 bits are cut to their upper 8, of an animation the first frame is taken.
- * How near, and why so: docs/decisions/resize.md.
- * @throws ImageError `empty`, `not_an_image`, `unsupported_type`, `too_many_pixels`, `truncated`, `corrupt`
+ * How near, and why so: docs/decisions/resize.md. What hostile files meet: docs/decisions/hostile-files.md.
  */
-export async function decodeImage(
+export function createDecoder(limits: DecodeLimits = {}): Decode {
+  const { maxPixels = MAX_PIXELS, maxBytesAtOnce = MAX_BYTES_AT_ONCE, timeoutMs = TIMEOUT_MS } = limits;
+  const memory = createBudget(maxBytesAtOnce);
+  return async (bytes, preprocessing, signal) => {
+    signal?.throwIfAborted();
+    const type = sniffImageType(bytes);
+    try {
+      const metadata = await abortable(readHeader(bytes), signal);
+      refuseMisnamed(metadata, type);
+      refuseTooLarge(metadata, maxPixels);
+      const needed = heldBytes(metadata, type, isCopied(metadata, preprocessing));
+      const work = (): Promise<Uint8Array> =>
+        decodeRaw(bytes, metadata, { preprocessing, maxPixels, timeoutMs, signal });
+      return await withMemory({ memory, needed, work, timeoutMs, signal });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw decodeError(error, bytes, type);
+    }
+  };
+}
+
+/** One decoder for callers that decode a few pictures of their own. */
+export function decodeImage(
   bytes: Uint8Array,
   preprocessing: Preprocessing,
-  options: DecodeOptions = {},
+  options: { maxPixels?: number; signal?: AbortSignal } = {},
 ): Promise<Uint8Array> {
-  const { maxPixels = MAX_PIXELS, signal } = options;
-  signal?.throwIfAborted();
-  const type = sniffImageType(bytes);
+  const { signal, ...limits } = options;
+  return createDecoder(limits)(bytes, preprocessing, signal);
+}
+
+interface Work {
+  memory: Budget;
+  needed: number;
+  work: () => Promise<Uint8Array>;
+  timeoutMs: number;
+  signal: AbortSignal | undefined;
+}
+
+/** Whoever waits is let go when the time is over; the memory counts as taken for as long as the decoder really holds it. */
+async function withMemory({ memory, needed, work, timeoutMs, signal }: Work): Promise<Uint8Array> {
+  const giveBack = await memory.take(needed, signal);
+  const working = work().finally(giveBack);
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const seconds = String(timeoutMs / 1_000);
+    reject(new ImageError('decode_timeout', `decoding the image took longer than ${seconds} seconds`));
+  }, timeoutMs);
   try {
-    const metadata = await sharp(bytes, { limitInputPixels: false }).metadata();
-    refuseTooLarge(metadata, maxPixels);
-    const size = orientedSize(metadata, preprocessing.orient);
-    const resized = resizedSize(size, preprocessing);
-    const window = cropWindow(resized, preprocessing.crop);
-    signal?.throwIfAborted();
-    const source = await openAsRgb(bytes, metadata, { preprocessing, maxPixels });
-    const isCheap = resampleTaps(size, resized, window, preprocessing.resample) <= EXACT_TAPS;
-    const target = isCheap ? size : smaller(size, resized);
-    const shrunk = await shrink(source, size, target, preprocessing.resample);
-    signal?.throwIfAborted();
-    const isDone = target.width === resized.width && target.height === resized.height;
-    return isDone ? cutOut(shrunk, window) : resample(shrunk, resized, window, preprocessing.resample);
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw decodeError(error, bytes, type);
+    return await abortable(Promise.race([working, late]), signal);
+  } finally {
+    clearTimeout(timer);
   }
+}
+
+interface RawOptions {
+  preprocessing: Preprocessing;
+  maxPixels: number;
+  timeoutMs: number;
+  signal: AbortSignal | undefined;
+}
+
+async function decodeRaw(
+  bytes: Uint8Array,
+  metadata: Metadata,
+  { preprocessing, maxPixels, timeoutMs, signal }: RawOptions,
+): Promise<Uint8Array> {
+  const size = orientedSize(metadata, preprocessing.orient);
+  const resized = resizedSize(size, preprocessing);
+  const window = cropWindow(resized, preprocessing.crop);
+  // Later than our own clock, which says what happened; this one only ends work that nobody waits for.
+  const timeoutSeconds = Math.ceil(timeoutMs / 1_000) + 1;
+  const source = await openAsRgb(bytes, metadata, { preprocessing, maxPixels, timeoutSeconds });
+  signal?.throwIfAborted();
+  const isCheap = resampleTaps(size, resized, window, preprocessing.resample) <= EXACT_TAPS;
+  const target = isCheap ? size : smaller(size, resized);
+  const shrunk = await shrink(source, size, target, preprocessing.resample);
+  signal?.throwIfAborted();
+  const isDone = target.width === resized.width && target.height === resized.height;
+  return isDone ? cutOut(shrunk, window) : resample(shrunk, resized, window, preprocessing.resample);
+}
+
+/** What libvips took the file for must be what it was let through as: no other of its loaders is meant to run. */
+function refuseMisnamed({ format }: Metadata, type: ImageType): void {
+  const expected = type === 'avif' ? 'heif' : type;
+  if (format === expected) return;
+  throw new ImageError('unsupported_type', `the file pretends to be of type ${type} and is not`);
 }
 
 function refuseTooLarge({ width, height }: Metadata, maxPixels: number): void {
@@ -80,81 +149,4 @@ function orientedSize({ width, height, orientation = 1 }: Metadata, orient: bool
 
 function smaller(a: Size, b: Size): Size {
   return { width: Math.min(a.width, b.width), height: Math.min(a.height, b.height) };
-}
-
-/** A pipeline that yields the picture upright and without alpha; decoded in full only where libvips has no other way. */
-async function openAsRgb(
-  bytes: Uint8Array,
-  metadata: Metadata,
-  { preprocessing, maxPixels }: { preprocessing: Preprocessing; maxPixels: number },
-): Promise<Sharp> {
-  const options: SharpOptions = {
-    failOn: 'truncated',
-    limitInputPixels: maxPixels,
-    autoOrient: preprocessing.orient,
-    ignoreIcc: true,
-  };
-  const image = sharp(bytes, options);
-  if (metadata.space === 'cmyk') {
-    const { data, info } = await image
-      .pipelineColourspace('cmyk')
-      .toColourspace('cmyk')
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    return fromRaster({ data: cmykToRgb(data, info.channels), width: info.width, height: info.height });
-  }
-  if (!metadata.hasAlpha) return image;
-  if (preprocessing.alpha !== 'drop') return image.flatten({ background: OPAQUE[preprocessing.alpha] });
-  // While resizing, libvips weighs colours with their alpha. Dropping it means: take it away first.
-  return fromRaster(await toRaster(image));
-}
-
-/**
- * Makes both axes at most as large as wanted. Never with the decoder's own scaling where that would show: see the
- * decision page for what each way costs and how near it comes.
- */
-async function shrink(image: Sharp, size: Size, target: Size, kernel: Resample): Promise<Raster> {
-  const first = { width: firstPass(size.width, target.width), height: firstPass(size.height, target.height) };
-  const isSinglePass = first.width === target.width && first.height === target.height;
-  if (isSinglePass) return toRaster(resize(image, target, SHARP_KERNEL[kernel]));
-  const between = await toRaster(resize(image, first, 'cubic'));
-  return toRaster(resize(fromRaster(between), target, SHARP_KERNEL[kernel]));
-}
-
-function resize(image: Sharp, size: Size, kernel: (typeof SHARP_KERNEL)[Resample]): Sharp {
-  return image.resize({ ...size, fit: 'fill', kernel, fastShrinkOnLoad: false });
-}
-
-function fromRaster({ data, width, height }: Raster): Sharp {
-  return sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false });
-}
-
-async function toRaster(image: Sharp): Promise<Raster> {
-  const { data, info } = await image
-    .removeAlpha()
-    .toColourspace('srgb')
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true });
-  const rgb = (info.channels as number) === 1 ? repeatGrey(data) : data;
-  return { data: rgb, width: info.width, height: info.height };
-}
-
-function repeatGrey(grey: Uint8Array): Uint8Array {
-  const out = new Uint8Array(grey.length * 3);
-  for (let i = 0; i < grey.length; i += 1) out.fill(grey[i] ?? 0, i * 3, i * 3 + 3);
-  return out;
-}
-
-/** As PIL does, profile or not: what each ink leaves of what black leaves. */
-function cmykToRgb(inks: Uint8Array, channels: number): Uint8Array {
-  const pixels = inks.length / channels;
-  const out = new Uint8Array(pixels * 3);
-  for (let i = 0; i < pixels; i += 1) {
-    const light = 255 - (inks[i * channels + 3] ?? 0);
-    for (let c = 0; c < 3; c += 1) {
-      const product = (inks[i * channels + c] ?? 0) * light + 128;
-      out[i * 3 + c] = light - ((product + (product >> 8)) >> 8);
-    }
-  }
-  return out;
 }

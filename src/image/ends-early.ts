@@ -29,6 +29,7 @@ const GIF_TRAILER = 0x3b;
 function jpegEndsEarly(view: DataView): boolean {
   const [START_OF_SCAN, END_OF_IMAGE, FIRST_RESTART] = [0xda, 0xd9, 0xd0];
   const last = view.byteLength - 1;
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   let inScan = false;
   for (let at = 2; at < last;) {
     const marker = view.getUint8(at) === 0xff ? view.getUint8(at + 1) : 0;
@@ -38,7 +39,7 @@ function jpegEndsEarly(view: DataView): boolean {
     if (!isSegment) {
       // Outside of a scan there is nothing but segments and fill bytes: what else stands here is broken, not missing.
       if (!inScan && marker !== 0xff) return false;
-      at += 1;
+      at = nextMarker(bytes, at + 1);
     } else {
       inScan = marker === START_OF_SCAN;
       if (at + 3 > last) return true;
@@ -46,6 +47,18 @@ function jpegEndsEarly(view: DataView): boolean {
     }
   }
   return true;
+}
+
+/** Where the next byte behind 0xff is that may make a marker of it: a scan has millions of bytes, so no call for each. */
+function nextMarker(bytes: Uint8Array, from: number): number {
+  let at = from;
+  while (at < bytes.length) {
+    if (bytes[at] !== 0xff) at += 1;
+    else if (bytes[at + 1] === 0xff) at += 1;
+    else if (bytes[at + 1] === 0) at += 2;
+    else return at;
+  }
+  return at;
 }
 
 /** A PNG is a row of chunks (length, type, data, checksum), the last one IEND. */

@@ -36,24 +36,45 @@ export function sniffImageType(bytes: Uint8Array): ImageType {
   if (/^GIF8[79]a/.test(head)) return 'gif';
   if (/^RIFF[^]{4}WEBP/.test(head)) return 'webp';
   if (/^(?:II[*+]\0|MM\0[*+])/.test(head)) return 'tiff';
-  if (head.startsWith('ftyp', 4)) return ofBrand(head);
+  // The zeros matter: without them `<!--ftypavif--><svg` and packed SVGs would be let through to be read as what they are.
+  if (head.startsWith('\0\0') && head.startsWith('ftyp', 4)) return ofBrand(head);
   for (const [name, pattern] of REFUSED) if (pattern.test(head)) throw unsupported(name);
   const text = head
-    .replace(/^\xef\xbb\xbf/, '')
+    .replace(/^(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)/, '')
     .replaceAll('\0', '')
     .trimStart();
-  if (/^(?:<\?xml[^]*?)?(?:\s|<!--[^]*?-->|<!DOCTYPE svg[^]*?>)*<(?:\w+:)?svg[\s>]/i.test(text))
-    throw unsupported('SVG');
+  if (/^(?:\w+:)?svg$/i.test(rootElement(text))) throw unsupported('SVG');
   throw new ImageError('not_an_image', `the file is not an image${guess(text)}`);
+}
+
+/** What may stand before the root element of XML or HTML: how it begins and how it ends. */
+const PROLOGUE = [
+  ['<?', '?>'],
+  ['<!--', '-->'],
+  ['<!', '>'],
+] as const;
+
+/** The name of the first element; empty where there is none. Reads on only: no text makes it slow. */
+function rootElement(text: string): string {
+  let rest = text;
+  for (;;) {
+    rest = rest.trimStart();
+    const skipped = PROLOGUE.find(([start]) => rest.startsWith(start));
+    if (skipped === undefined) return /^<([\w:]+)/.exec(rest)?.[1] ?? '';
+    const end = rest.indexOf(skipped[1]);
+    if (end === -1) return '';
+    rest = rest.slice(end + skipped[1].length);
+  }
 }
 
 /** ISO media files: AVIF is read; HEIC, video and the like are not. */
 function ofBrand(head: string): ImageType {
-  const brands = head.slice(8, 8 + Math.max(0, Math.min(64, boxLength(head)) - 8));
+  const brands = head.slice(8, Math.max(8, Math.min(64, boxLength(head))));
   if (/avi[fs]/.test(brands)) return 'avif';
   throw unsupported(/hei[cxms]|mif1/.test(brands) ? 'HEIC' : 'ISO media');
 }
 
+/** Of a box below 64 KiB. */
 function boxLength(head: string): number {
   return (head.charCodeAt(2) << 8) + head.charCodeAt(3);
 }
