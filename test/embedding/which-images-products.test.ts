@@ -79,7 +79,6 @@ describe('which products', () => {
       ids: listed,
       tally,
       messages,
-      fields,
     } = await products({ product_source: 'selected', product_ids: ids });
     expect(listed.toSorted()).toEqual(firstFrames(() => true));
     expect(tally).toMatchObject({ unknown_products: unknown.length, products_without_images: PRODUCTS / 10 });
