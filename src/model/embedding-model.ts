@@ -16,6 +16,11 @@ export interface EmbeddingModel extends AsyncDisposable {
   /** Images a run at this moment; halved when memory runs out. */
   readonly batchSize: number;
   /**
+   * True for good once it was closed, its thread has ended, or a run failed in it (memory that ran out at the smallest
+   * batch, a fault of the GPU): what it still takes may fail as well, and another one should be loaded.
+   */
+  readonly stopped: boolean;
+  /**
    * Vectors of `count` pictures, in order, each of length 1. `pixels` are `[count, height, width, 3]` RGB bytes; they
    * are copied at once, so the buffer is the caller's again when this returns its promise (a SharedArrayBuffer is
    * read in place: leave it alone until then). Calls queue up, so a caller keeps the thread busy by asking for the next batch

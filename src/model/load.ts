@@ -73,6 +73,9 @@ export async function loadEmbeddingModel(options: LoadOptions): Promise<Embeddin
     get batchSize() {
       return session.batchSize;
     },
+    get stopped() {
+      return session.stopped;
+    },
     embed: (pixels, count) => session.embed(pixels, count),
     close: () => session.close(),
     [Symbol.asyncDispose]: () => session.close(),

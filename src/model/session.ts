@@ -17,6 +17,7 @@ export interface Session {
   readonly provider: string;
   readonly batchSize: number;
   /** See EmbeddingModel. */
+  readonly stopped: boolean;
   embed(pixels: Uint8Array, count: number): Promise<Float32Array>;
   close(): Promise<void>;
 }
@@ -46,6 +47,7 @@ export async function createSession(options: SessionOptions): Promise<Session> {
   const waiting = new Map<number, Waiting>();
   const exited = new Promise<void>((resolve) => worker.once('exit', resolve));
   let stopped: ModelError | undefined;
+  let runFailed = false;
   let batchSize = 0;
 
   const stop = (error: ModelError): void => {
@@ -77,6 +79,7 @@ export async function createSession(options: SessionOptions): Promise<Session> {
       } else if (message.id === undefined) {
         die(new ModelError(message.code, message.message));
       } else {
+        runFailed = true;
         settled(message.id)?.reject(new ModelError(message.code, message.message));
       }
     });
@@ -106,6 +109,9 @@ export async function createSession(options: SessionOptions): Promise<Session> {
     provider: ready.provider,
     get batchSize() {
       return batchSize;
+    },
+    get stopped() {
+      return runFailed || stopped !== undefined;
     },
     embed: async (pixels, count) => {
       if (stopped !== undefined) throw stopped;

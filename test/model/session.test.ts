@@ -6,7 +6,7 @@ import { buildTinyVit } from '../../src/model/small/tiny-models.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { writeModel } from '../../src/onnx/codec.ts';
 import { toEmbeddingModel } from '../../src/onnx/rewrite.ts';
-import { SIDE, SMALL, randomPixels } from './support.ts';
+import { SIDE, SMALL, failingOnLight, randomPixels } from './support.ts';
 
 function options(): SessionOptions {
   const { model, inputName, outputName } = toEmbeddingModel(buildTinyVit(), {
@@ -84,5 +84,17 @@ test('a thread that dies takes no call with it: each is refused, and so is the n
   const refused = { status: 'rejected', reason: { code: 'model_thread_stopped' } };
   for (const outcome of asked) expect(outcome).toMatchObject(refused);
   await expect(session.embed(randomPixels(1), 1)).rejects.toThrow(/the end/);
+  expect(session.stopped).toBe(true);
   await session.close();
+});
+
+test('a run that fails stops a model for others, pixels of a wrong size do not', async () => {
+  const session = await createSession({ ...options(), ...failingOnLight() });
+  await using _ = { [Symbol.asyncDispose]: () => session.close() };
+  const dark = new Uint8Array(SIDE * SIDE * 3);
+  await expect(session.embed(dark.subarray(1), 1)).rejects.toMatchObject({ code: 'invalid_pixels' });
+  expect(await session.embed(dark, 1)).toHaveLength(3);
+  expect(session.stopped).toBe(false);
+  await expect(session.embed(dark.fill(255), 1)).rejects.toMatchObject({ code: 'inference_failed' });
+  expect(session.stopped).toBe(true);
 });

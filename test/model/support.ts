@@ -9,6 +9,7 @@ import type { Preprocessing } from '../../src/image/preprocessing.ts';
 import type { LoadOptions } from '../../src/model/load.ts';
 import { processorConfig } from '../../src/model/processor.ts';
 import { randomNumbers } from '../../src/model/small/random.ts';
+import { graphBuilder } from '../../src/onnx/build.ts';
 import { writeModel } from '../../src/onnx/codec.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 
@@ -134,4 +135,16 @@ export function keptLog(): Log & { lines: { level: string; message: string; fiel
       void lines.push({ level, message, fields });
   const log = { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   return { ...log, child: () => ({ ...log, child: () => SILENT_LOG }) };
+}
+
+/** A graph that embeds black pictures and fails in its run on any other: it looks up a row that is not there. */
+export function failingOnLight(): { model: Uint8Array; inputName: string; outputName: string } {
+  const g = graphBuilder({ name: 'failing' });
+  const x = g.input('pixels', 'uint8', ['batch', SIDE, SIDE, 3]);
+  const numbers = g.node('Cast', [x], { attributes: { to: 1 } });
+  const largest = g.node('ReduceMax', [numbers], { attributes: { axes: [1, 2, 3], keepdims: 0 } });
+  const row = g.node('Cast', [largest], { attributes: { to: 7 } });
+  const rows = g.constant(Float32Array.of(0.6, 0.8, 0), [1, 3]);
+  g.output(g.node('Gather', [rows, row], { attributes: { axis: 0 } }), 'float32', ['batch', 3], 'vectors');
+  return { model: writeModel(g.toModel()), inputName: 'pixels', outputName: 'vectors' };
 }
