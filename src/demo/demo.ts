@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 
 import { createEmbeddingHandler } from '../../handlers/embedding.ts';
 import { createLog } from '../base/log.ts';
@@ -12,6 +11,7 @@ import { startLocalCloud, type LocalCloud } from '../local/cloud.ts';
 import { createVectorStore, type VectorStore } from '../qdrant/store.ts';
 import { createDatabase } from '../supabase/database.ts';
 import { invoke } from '../worker/invoke.ts';
+import { readCommandLine } from './command-line.ts';
 import { meanColourRecall } from './control.ts';
 import { recallOf, searchCutouts, type CutoutTruth } from './evaluate.ts';
 import { createProgressBar } from './progress-bar.ts';
@@ -20,16 +20,16 @@ import { reportPage } from './report-page.ts';
 /** `npm run demo`: a matching job on the sample shelf, then a search of each cutout among the products. */
 const COLLECTIONS = { products: 'products_demo', cutouts: 'cutouts_demo' } as const;
 
-const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, folder: { type: 'string', default: '.local' } },
-});
+const { json, folder } = readCommandLine(
+  'npm run demo: a matching job on a sample shelf, then a search of each cutout among the products',
+);
 const begun = performance.now();
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 say('Starting Supabase, Qdrant and an image server on this machine ...');
 const drawing = createProgressBar('drawing the sample shelf');
 await using cloud = await startLocalCloud({
-  folder: values.folder,
+  folder,
   onProgress: ({ done, total }) => {
     drawing.update(done, total);
     if (done === total) drawing.end();
@@ -46,14 +46,14 @@ const recall = recallOf(cutouts);
 const control = await meanColourRecall(cloud.shelf, cloud.shelfFolder, truths);
 const seconds = Math.round((performance.now() - begun) / 100) / 10;
 
-const page = path.join(values.folder, 'report.html');
+const page = path.join(folder, 'report.html');
 await writeFile(
   page,
   reportPage({
     cutouts,
     recall,
     meanColourFamilies: control.families,
-    failedByCode: output.failed_by_code,
+    failures: output.failed_images,
     processed: output.processed_count,
     seconds: output.seconds,
     picture: (url) => url.replace(cloud.imagesUrl, path.posix.join('shelf', String(cloud.shelf.seed))),
@@ -78,7 +78,7 @@ Embedded ${result.processed} images in ${output.seconds.toFixed(1)} s; ${result.
 Nearest product is the right one for ${share(recall.all)} of ${cutouts.length} cutouts;
 among products that differ in print alone for ${share(recall.families)}, by mean colour for ${share(control.families)}.
 Look at each of them: ${page}`);
-if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
 
 /** Submits a job as the API does, a row first, and follows it to its end. */
 async function runMatchingJob(to: LocalCloud): Promise<EmbeddingOutput> {
@@ -141,11 +141,19 @@ async function runMatchingJob(to: LocalCloud): Promise<EmbeddingOutput> {
 }
 
 function truthsOf({ shelf }: LocalCloud): Map<string, CutoutTruth> {
-  const family = new Map(shelf.products.map((product) => [product.id, product.family !== null]));
+  const products = new Map(shelf.products.map((product) => [product.id, product]));
   return new Map(
-    shelf.cutouts.flatMap(({ id, productId }) =>
-      productId === null ? [] : [[id, { id, productId, inFamily: family.get(productId) ?? false }] as const],
-    ),
+    shelf.cutouts.flatMap(({ id, productId }) => {
+      const product = products.get(productId ?? '');
+      if (product === undefined) return [];
+      const truth = {
+        id,
+        productId: product.id,
+        productName: product.name,
+        inFamily: product.family !== null,
+      };
+      return [[id, truth] as const];
+    }),
   );
 }
 

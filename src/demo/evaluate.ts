@@ -5,6 +5,7 @@ import type { VectorStore } from '../qdrant/store.ts';
 export interface CutoutTruth {
   id: string;
   productId: string;
+  productName: string;
   /** The product has relatives that share its shape and palette. */
   inFamily: boolean;
 }
@@ -15,6 +16,7 @@ interface Match {
   url: string;
   /** Cosine similarity, -1 to 1. */
   score: number;
+  isRight: boolean;
 }
 
 export interface SearchedCutout extends CutoutTruth {
@@ -55,12 +57,12 @@ export async function searchCutouts(
           filter: { must: [{ key: 'source', match: 'product' }] },
           keys: ['product_id', 'product_name', 'url'],
         });
-        const matches = nearestProducts(points);
+        const matches = nearestProducts(points, truth.productId);
         return {
           ...truth,
           url: String(payload.url),
           matches,
-          right: matches[0]?.productId === truth.productId,
+          right: matches[0]?.isRight === true,
         };
       },
       { ordered: true },
@@ -76,7 +78,10 @@ export function recallOf(cutouts: readonly { inFamily: boolean; right: boolean }
   return { all: share(cutouts), families: share(cutouts.filter(({ inFamily }) => inFamily)) };
 }
 
-function nearestProducts(points: readonly { score: number; payload: Record<string, unknown> }[]): Match[] {
+function nearestProducts(
+  points: readonly { score: number; payload: Record<string, unknown> }[],
+  wanted: string,
+): Match[] {
   const byProduct = new Map<string, Match>();
   for (const { score, payload } of points) {
     const productId = String(payload.product_id);
@@ -87,6 +92,7 @@ function nearestProducts(points: readonly { score: number; payload: Record<strin
       productName: typeof payload.product_name === 'string' ? payload.product_name : productId,
       url: String(payload.url),
       score,
+      isRight: productId === wanted,
     });
   }
   return [...byProduct.values()].slice(0, PRODUCTS_SHOWN);

@@ -1,17 +1,17 @@
 import { once } from 'node:events';
-import { parseArgs } from 'node:util';
 
 import { startLocalCloud } from '../local/cloud.ts';
+import { readCommandLine } from './command-line.ts';
 import { createProgressBar } from './progress-bar.ts';
 
 /** `npm run local`: the whole cloud on this machine, until it is told to stop. */
-const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, folder: { type: 'string', default: '.local' } },
-});
+const { json, folder } = readCommandLine(
+  'npm run local: Supabase, Qdrant and an image server on this machine, with a sample shelf, until Ctrl+C',
+);
 
 const bar = createProgressBar('drawing the sample shelf');
 const cloud = await startLocalCloud({
-  folder: values.folder,
+  folder,
   persist: true,
   onProgress: ({ done, total }) => {
     bar.update(done, total);
@@ -26,15 +26,16 @@ const addresses = {
   images_url: cloud.imagesUrl,
 };
 process.stdout.write(
-  values.json
+  json
     ? `${JSON.stringify(addresses)}\n`
-    : `A whole cloud on this machine, until Ctrl+C. Its data lie in ${values.folder}.
+    : `A whole cloud on this machine, until Ctrl+C. Its data lie in ${folder}; to begin anew, delete it.
+Paste this into the shell that runs jobs:
 
-SUPABASE_URL=${addresses.supabase_url}
-SUPABASE_SERVICE_ROLE_KEY=${addresses.supabase_service_key}
-QDRANT_URL=${addresses.qdrant_url}
-QDRANT_API_KEY=${addresses.qdrant_api_key}
-ALLOW_PRIVATE_HOSTS=1
+export SUPABASE_URL=${addresses.supabase_url}
+export SUPABASE_SERVICE_ROLE_KEY=${addresses.supabase_service_key}
+export QDRANT_URL=${addresses.qdrant_url}
+export QDRANT_API_KEY=${addresses.qdrant_api_key}
+export ALLOW_PRIVATE_HOSTS=1
 
 Pictures: ${addresses.images_url}
 `,

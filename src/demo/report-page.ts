@@ -4,7 +4,7 @@ export interface ReportPage {
   cutouts: readonly SearchedCutout[];
   recall: Recall;
   meanColourFamilies: number;
-  failedByCode: Readonly<Record<string, number>>;
+  failures: readonly { id: string; code: string; message: string }[];
   processed: number;
   seconds: number;
   /** An address as the page can show it, from where the page lies. */
@@ -17,13 +17,20 @@ export function reportPage(report: ReportPage): string {
   const wrong = cutouts.filter(({ right }) => !right);
   const families = cutouts.filter(({ right, inFamily }) => right && inFamily);
   const others = cutouts.filter(({ right, inFamily }) => right && !inFamily);
-  const failures = Object.entries(report.failedByCode).map(([code, n]) => `${code}: ${n}`);
   const figures = [
     ['Recall at 1', percent(recall.all), `${cutouts.length} cutouts searched among the products`],
-    ['In families', percent(recall.families), 'products that share shape and palette, and differ in print'],
-    ['Mean colour', percent(report.meanColourFamilies), 'the control, in the same families'],
+    [
+      'Among look-alikes',
+      percent(recall.families),
+      'products that share shape and palette, and differ in print',
+    ],
+    [
+      'By mean colour',
+      percent(report.meanColourFamilies),
+      'the control: the same look-alikes, searched by mean colour',
+    ],
     ['Embedded', String(report.processed), `images in ${report.seconds.toFixed(1)} s`],
-    ['Failed', String(sum(report.failedByCode)), failures.join(', ') || 'none'],
+    ['Failed', String(report.failures.length), 'files that are broken on purpose; each failed alone'],
   ] as const;
   return `<!doctype html>
 <html lang="en">
@@ -37,8 +44,9 @@ export function reportPage(report: ReportPage): string {
 <dl>${figures.map(([name, value, note]) => `<div><dt>${name}</dt><dd>${escape(value)}<small>${escape(note)}</small></dd></div>`).join('')}</dl>
 </header>
 ${section('Wrong', 'The nearest product is another one.', wrong, report)}
-${section('Right, in families', 'Only the print tells these from their relatives.', families, report)}
+${section('Right, among look-alikes', 'Only the print tells these from their relatives.', families, report)}
 ${section('Right', '', others, report)}
+${failed(report)}
 </html>
 `;
 }
@@ -54,20 +62,25 @@ function section(
   return `<section><h2>${title} <span>${cutouts.length}</span></h2>${note === '' ? '' : `<p>${note}</p>`}<div class="cards">${cards}</div></section>`;
 }
 
-function card({ url, matches, right, productId }: SearchedCutout, { picture }: ReportPage): string {
+function failed({ failures }: ReportPage): string {
+  if (failures.length === 0) return '';
+  const rows = failures.map(
+    ({ id, code, message }) =>
+      `<tr><td><code>${escape(code)}</code></td><td>${escape(message)}</td><td><code>${escape(id)}</code></td></tr>`,
+  );
+  return `<section><h2>Failed <span>${failures.length}</span></h2><div class="scroll"><table>${rows.join('')}</table></div></section>`;
+}
+
+function card({ url, matches, right, productName }: SearchedCutout, { picture }: ReportPage): string {
   const products = matches.map((match) => {
-    const isTrue = match.productId === productId;
+    const isTrue = match.isRight;
     return `<figure class="${isTrue ? 'true' : ''}"><img loading="lazy" src="${escape(picture(match.url))}" alt="${escape(match.productName)}"><figcaption><b>${match.score.toFixed(3)}</b> ${isTrue ? '&#10003;' : ''}<br>${escape(match.productName)}</figcaption></figure>`;
   });
-  return `<article class="${right ? 'right' : 'wrong'}"><figure class="cutout"><img loading="lazy" src="${escape(picture(url))}" alt="cutout"><figcaption>${right ? 'right' : 'wrong'}</figcaption></figure>${products.join('')}</article>`;
+  return `<article class="${right ? 'right' : 'wrong'}"><figure class="cutout"><img loading="lazy" src="${escape(picture(url))}" alt="cutout of ${escape(productName)}"><figcaption>${right ? '' : '<b>wrong</b>, it is '}${escape(productName)}</figcaption></figure>${products.join('')}</article>`;
 }
 
 function percent(share: number): string {
   return `${(share * 100).toFixed(1)}%`;
-}
-
-function sum(counts: Readonly<Record<string, number>>): number {
-  return Object.values(counts).reduce((total, n) => total + n, 0);
 }
 
 function escape(text: string): string {
@@ -92,7 +105,7 @@ dl div { background: var(--card); border: 1px solid var(--line); border-radius: 
 dt { color: var(--soft); font-size: 13px; }
 dd { margin: 0; font-size: 25px; font-weight: 600; }
 dd small { display: block; font-size: 12px; font-weight: 400; color: var(--soft); }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(430px, 1fr)); gap: 12px; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(430px, 100%), 1fr)); gap: 12px; }
 article { display: grid; grid-template-columns: 1.15fr 1fr 1fr 1fr; gap: 8px; background: var(--card); border: 1px solid var(--line); border-left: 4px solid var(--good); border-radius: 10px; padding: 10px; }
 article.wrong { border-left-color: var(--bad); }
 figure { margin: 0; min-width: 0; }
@@ -101,5 +114,9 @@ img { width: 100%; height: 112px; object-fit: contain; background: #fff; border-
 .true img { border-color: var(--good); }
 figcaption { margin-top: 4px; font-size: 11px; color: var(--soft); overflow-wrap: anywhere; }
 .true b { color: var(--good); }
-.wrong .cutout figcaption { color: var(--bad); }
+.wrong .cutout b { color: var(--bad); }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; background: var(--card); font-size: 13px; }
+td { border: 1px solid var(--line); padding: 6px 12px; text-align: left; }
+@media (max-width: 560px) { body { padding: 20px 12px 48px; } article { grid-template-columns: 1fr 1fr; } }
 `;

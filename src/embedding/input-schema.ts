@@ -81,7 +81,7 @@ const ID = 'expected a string that is not empty, or a whole number';
 const IMAGE = z.looseObject(
   {
     id: z
-      .union([z.string().min(1), z.int()], { error: ID })
+      .union([z.string().min(1, { error: ID }), z.int({ error: ID })], { error: ID })
       .transform(String)
       .describe('The image id, from which its point id is made. May repeat.'),
     url: imageUrl().describe('Where the picture is: http(s), data:, or a storage path.'),
