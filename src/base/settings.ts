@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { SettingsError } from './errors.ts';
 
 const flag = z
-  .enum(['0', '1', 'true', 'false'])
+  .enum(['0', '1', 'true', 'false'], { error: 'expected 0 or 1' })
   .optional()
   .transform((v) => (v === undefined ? undefined : v === '1' || v === 'true'));
 const address = z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional();
@@ -17,6 +17,10 @@ export const SETTINGS_SCHEMA = z.object({
   QDRANT_URL: address,
   QDRANT_API_KEY: secret,
   HF_TOKEN: secret,
+  HF_ENDPOINT: address,
+  HF_HOME: z.string().min(1).optional(),
+  HF_HUB_CACHE: z.string().min(1).optional(),
+  HF_HUB_OFFLINE: flag,
   MODEL_DIR: z.string().min(1).optional(),
   ONNX_PROVIDERS: z
     .string()
@@ -27,7 +31,9 @@ export const SETTINGS_SCHEMA = z.object({
     ),
   REQUIRE_GPU: flag,
   ALLOW_PRIVATE_HOSTS: flag,
-  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).optional(),
+  LOG_LEVEL: z
+    .enum(['debug', 'info', 'warn', 'error'], { error: 'expected one of debug, info, warn, error' })
+    .optional(),
   BATCH_SIZE: count,
   INFERENCE_THREADS: count,
   DOWNLOAD_CONCURRENCY: count,

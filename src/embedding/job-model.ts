@@ -1,6 +1,7 @@
 import { HandlerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { ModelLease } from '../model/cache.ts';
+import { createModelHub, hubOptions } from '../model/hub/hub.ts';
 import { fetchCheckpoint } from './checkpoint.ts';
 import type { EmbeddingInput } from './input.ts';
 import type { SignPaths } from './sign.ts';
@@ -29,6 +30,8 @@ export async function leaseModel({ input, tools, sign, log, signal }: JobModelOp
       checkpointPath: await fetchCheckpoint(input.checkpoint_url, { http, sign, signal }),
     }),
     ...(settings.MODEL_DIR && { modelDir: settings.MODEL_DIR }),
+    hub: createModelHub({ ...hubOptions(settings), http, token: input.hf_token ?? settings.HF_TOKEN }),
+    signal,
     ...(batchSize && { batchSize }),
     ...(threads && { threads }),
     providers: settings.ONNX_PROVIDERS,

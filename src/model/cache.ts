@@ -76,8 +76,8 @@ export function createModelCache(load: Load = loadEmbeddingModel): ModelCache {
   return {
     async lease(options, signal = options.signal) {
       signal?.throwIfAborted();
-      // Who waits for it makes no other model.
-      const { log: _, signal: __, ...what } = options;
+      // Where the files come from, and who waits for them, makes no other model.
+      const { log: _, hub: __, signal: ___, ...what } = options;
       const key = JSON.stringify(what);
       const known = entries.get(key);
       const cleared = Promise.all([release(key), known?.model?.stopped === true && retire(key, known)]);

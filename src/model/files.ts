@@ -2,9 +2,13 @@ import { open, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 
 import { ModelError } from '../base/errors.ts';
+import { SILENT_LOG, type Log } from '../base/log.ts';
 import type { Preprocessing } from '../image/preprocessing.ts';
 import { writeModel } from '../onnx/codec.ts';
 import { CATALOGUE, type ModelType } from './catalogue.ts';
+import type { ModelHub } from './hub/hub.ts';
+import { readRecord, verifyRecord } from './hub/record.ts';
+import { PROCESSOR_FILE } from './hub/snapshot.ts';
 import { parseProcessor } from './processor.ts';
 import { buildDemoDescriptor } from './small/demo-descriptor.ts';
 
@@ -23,29 +27,54 @@ export interface FindOptions {
   modelType: ModelType;
   /** A fine-tuned model of that type, in place of the published one. */
   checkpointPath?: string;
-  /** Folder with a folder for each model type. */
+  /** Folder with a folder for each model type: `{model type}/model.onnx`. */
   modelDir?: string;
+  /** Where a published model comes from that is not in `modelDir`; without it, only that folder counts. */
+  hub?: ModelHub;
+  /** Ends the wait for the hub. */
+  signal?: AbortSignal;
+  log?: Log;
 }
 
-const PROCESSOR_FILE = 'preprocessor_config.json';
 const TORCH_ENDINGS = new Set(['.pt', '.pth', '.bin', '.ckpt', '.safetensors', '.pkl']);
 
 /**
  * The model's bytes and its preprocessing: the checkpoint, else `{modelDir}/{modelType}/model.onnx` (or the published
- * file's own path in that folder), else what this package builds itself.
- * @throws ModelError `model_missing`, `checkpoint_missing`, `torch_checkpoint`, `processor_invalid`, `model_too_large`.
+ * file's own path in that folder), else what this package builds itself, else what the hub has of it.
+ * @throws ModelError `model_missing`, `model_changed`, `checkpoint_missing`, `torch_checkpoint`, `processor_invalid`,
+ * `model_too_large`; or what `ModelHub.find` throws.
  */
 export async function findModelFiles(options: FindOptions): Promise<ModelFiles> {
   if (options.checkpointPath !== undefined) return readCheckpoint(options.checkpointPath, options);
   const found = await firstExisting(candidatePaths(options));
   if (found !== undefined) {
     const folders = [dirname(found), ...typeFolder(options)];
+    await verifyCopies(folders);
     return readModelFile(found, options.modelType, folders, options.modelType);
   }
   const built = buildOwn(options.modelType);
   if (built !== undefined) return built;
-  // A download from the hub takes its place here: it ends with the same files in the same folder.
-  throw missing(options);
+  return readFromHub(options);
+}
+
+async function readFromHub(options: FindOptions): Promise<ModelFiles> {
+  const { modelType, hub, signal, log = SILENT_LOG } = options;
+  const { source } = CATALOGUE[modelType];
+  if (hub === undefined || source === null) throw missing(options);
+  const found = await hub.find(source, { log, signal });
+  if ('lookedFor' in found) throw missing(options, found.lookedFor);
+  const { graph, root } = found;
+  return readModelFile(graph, modelType, [dirname(graph), root], modelType);
+}
+
+/** A folder copied from a cache has the record of its files with it. */
+async function verifyCopies(folders: readonly string[]): Promise<void> {
+  await Promise.all(
+    [...new Set(folders)].map(async (folder) => {
+      const record = await readRecord(folder);
+      if (record !== undefined) await verifyRecord(folder, record);
+    }),
+  );
 }
 
 function candidatePaths(options: FindOptions): string[] {
@@ -143,17 +172,21 @@ async function isFile(path: string): Promise<boolean> {
   }
 }
 
-function missing(options: FindOptions): ModelError {
+function missing(options: FindOptions, atHub: readonly string[] = []): ModelError {
   const { source } = CATALOGUE[options.modelType];
   const from =
     source === null ? '' : ` Get ${source.file} (with any data file beside it) from ${source.repository}.`;
-  const looked =
+  const lookedFor = [...candidatePaths(options), ...atHub];
+  const looked = [
+    lookedFor.length === 0 ? [] : `looked for ${lookedFor.join(' and ')}`,
+    atHub.length === 0 ? [] : 'HF_HUB_OFFLINE is set, so that nothing is fetched',
     options.modelDir === undefined
       ? 'MODEL_DIR is not set: set it to a folder that holds'
-      : `looked for ${candidatePaths(options).join(' and ')}; MODEL_DIR must hold`;
+      : 'MODEL_DIR must hold',
+  ];
   return new ModelError(
     'model_missing',
-    `the model '${options.modelType}' is not here: ${looked} ${options.modelType}/model.onnx and ` +
+    `the model '${options.modelType}' is not here: ${looked.flat().join('; ')} ${options.modelType}/model.onnx and ` +
       `${options.modelType}/${PROCESSOR_FILE}.${from}`,
   );
 }

@@ -9,17 +9,12 @@ import { externalLocations } from '../onnx/external.ts';
 import { toEmbeddingModel, type RewrittenModel } from '../onnx/rewrite.ts';
 import { CATALOGUE, type ModelType } from './catalogue.ts';
 import type { EmbeddingModel } from './embedding-model.ts';
-import { findModelFiles, type ModelFiles } from './files.ts';
+import { findModelFiles, type FindOptions, type ModelFiles } from './files.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { placeGraph, requireWeights } from './place-graph.ts';
 import { createSession, type Session } from './session.ts';
 
-export interface LoadOptions {
-  modelType: ModelType;
-  /** An .onnx file of a fine-tuned model of that type. */
-  checkpointPath?: string;
-  /** Folder with `{model type}/model.onnx`. */
-  modelDir?: string;
+export interface LoadOptions extends FindOptions {
   /** Tried in this order. */
   providers: readonly ExecutionProvider[];
   /** Refuse to run on the CPU. */

@@ -25,13 +25,16 @@ export interface JobCloud extends AsyncDisposable {
 /** A batch is always run whole, and most jobs of tests have a few pictures. */
 const BATCH_SIZE = 4;
 
+/** Models of other machines play no part in a test. */
+const NO_HUB = { HF_HUB_OFFLINE: '1', HF_HUB_CACHE: '/nowhere/hub' };
+
 /** One for a test file: it costs a few seconds. */
 export async function startJobCloud(): Promise<JobCloud> {
   const started = new AsyncDisposableStack();
   const [supabase, qdrant, images] = await Promise.all([testSupabase(), testQdrant(), testImages()]);
   for (const part of [supabase, qdrant, images]) started.use(part);
   const tools = started.adopt(
-    createEmbeddingTools({ ...readSettings({}), ALLOW_PRIVATE_HOSTS: true, BATCH_SIZE }),
+    createEmbeddingTools({ ...readSettings(NO_HUB), ALLOW_PRIVATE_HOSTS: true, BATCH_SIZE }),
     (t) => t.close(),
   );
   await supabase.sql(
