@@ -41,7 +41,7 @@ export async function openAsRgb(
   { preprocessing, maxPixels, timeoutSeconds }: OpenOptions,
 ): Promise<Sharp> {
   const options: SharpOptions = {
-    failOn: 'truncated',
+    failOn: 'error',
     limitInputPixels: maxPixels,
     autoOrient: preprocessing.orient,
     ignoreIcc: true,
