@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { createDatabase } from '../supabase/database.ts';
+import { lockFolder } from './folder-lock.ts';
 import { startImageServer } from './images.ts';
 import { startLocalQdrant } from './qdrant/qdrant.ts';
 import { seedRows, type SeedRow, type SeedRows } from './shelf/rows.ts';
@@ -39,7 +40,9 @@ const QDRANT_API_KEY = 'local-qdrant-key';
 
 /**
  * Starts Supabase, a Qdrant-compatible server and an image server, and fills them with the sample shelf of a seed. On
- * a folder that was used before, rows keep what jobs wrote, and addresses follow the image server.
+ * a folder that was used before, rows keep what jobs wrote, and addresses follow the image server. Whatever fails,
+ * nothing stays open.
+ * @throws HandlerError `folder_in_use` where another process persists to this folder
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
   const { folder, persist = false, seed = SHELF_SEED } = options;
@@ -49,13 +52,14 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
   const start = async <T extends AsyncDisposable>(starting: Promise<T>): Promise<T> =>
     started.use(await starting);
   try {
+    if (persist) await start(lockFolder(folder));
     const dataDir = (name: string): { dataDir?: string } =>
       persist ? { dataDir: path.join(folder, name) } : {};
     // Drawing keeps this thread busy; the servers start in threads of their own meanwhile.
-    const [supabase, qdrant] = await Promise.all([
+    const [supabase, qdrant] = await together(options.signal, (signal) => [
       start(startLocalSupabase(dataDir('supabase'))),
       start(startLocalQdrant({ ...dataDir('qdrant'), apiKey: QDRANT_API_KEY })),
-      writeShelf(shelf, shelfFolder, options),
+      writeShelf(shelf, shelfFolder, { ...options, signal }),
     ]);
     const images = await start(startImageServer({ folder: shelfFolder }));
     await insertRows(supabase, seedRows(shelf, images.url));
@@ -74,6 +78,25 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     };
   } catch (error) {
     await started.disposeAsync();
+    throw error;
+  }
+}
+
+/**
+ * All of them, or the first error, but not before each has come to its end: what comes up after another has failed is
+ * there to be closed. Their signal aborts with the first error, and with the caller's.
+ */
+async function together<T extends readonly Promise<unknown>[]>(
+  signal: AbortSignal | undefined,
+  begin: (signal: AbortSignal) => readonly [...T],
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const failed = new AbortController();
+  const parts = begin(signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]));
+  try {
+    return await Promise.all(parts);
+  } catch (error) {
+    failed.abort(error);
+    await Promise.allSettled(parts);
     throw error;
   }
 }
