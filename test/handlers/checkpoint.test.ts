@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { buildTinyClip } from '../../src/model/small/tiny-models.ts';
 import { writeModel } from '../../src/onnx/codec.ts';
+import { moveWeightsOut } from '../../src/onnx/external.ts';
 import {
   addProducts,
   collectionsIn,
@@ -81,6 +82,46 @@ test('a checkpoint in storage is read by its bucket and path', async () => {
   expect(output).toMatchObject({ status: 'success', embedding_dim: DIM });
   const gone = await job('from_storage', { checkpoint_url: 'checkpoints/runs/8/best.onnx' });
   expect(gone.output).toMatchObject({ status: 'error', error_code: 'storage_not_found' });
+});
+
+test('weights in a file beside the checkpoint come along, over HTTP and from storage', async () => {
+  const plain = await job('inside', { checkpoint_url: serve('/models/inside.onnx', checkpoint(1)) });
+  const { model, data } = moveWeightsOut(buildTinyClip({ size: SIDE_PX, dim: DIM, seed: 1 }), 'w eights.bin');
+  serve('/models/deep/w eights.bin', data);
+  const url = `${serve('/models/deep/graph.onnx', writeModel(model))}?download=true`;
+  await cloud.supabase.database.ensureBucket({ bucket: 'checkpoints' });
+  const stored = [
+    ['runs/8/graph.onnx', writeModel(model)],
+    ['runs/8/w eights.bin', data],
+  ] as const;
+  for (const [path, body] of stored) {
+    const contentType = 'application/octet-stream';
+    await cloud.supabase.database.upload({ bucket: 'checkpoints', path, body, contentType });
+  }
+  const [byHttp, fromStorage] = [
+    await job('beside', { checkpoint_url: url }),
+    await job('beside', { checkpoint_url: 'checkpoints/runs/8/graph.onnx' }),
+  ];
+  expect(byHttp.output).toMatchObject({ status: 'success', processed_count: 3, embedding_dim: DIM });
+  expect(fromStorage.output).toMatchObject({ status: 'success', model: byHttp.output.model });
+  const vectorsOf = async (collection: string): Promise<Map<string, number[]>> =>
+    new Map([...(await pointsOf(cloud, collection))].map(([id, { vector }]) => [id, vector]));
+  expect(await vectorsOf('beside')).toEqual(await vectorsOf('inside'));
+  expect(plain.output).toMatchObject({ status: 'success' });
+});
+
+test.each([
+  ['../secret.bin', 'model_unreadable'],
+  ['http://127.0.0.1:1/secret.bin', 'http_404'],
+])('weights at %s are not looked for elsewhere', async (location, code) => {
+  serve('/secret.bin', 'secret');
+  const { model } = moveWeightsOut(buildTinyClip({ size: SIDE_PX, dim: DIM, seed: 1 }), location);
+  const asked = cloud.images.requests.get('/secret.bin');
+  const { output } = await job('elsewhere', {
+    checkpoint_url: serve(`/models/out-${code}.onnx`, writeModel(model)),
+  });
+  expect(output).toMatchObject({ status: 'error', error_code: code });
+  expect(cloud.images.requests.get('/secret.bin')).toBe(asked);
 });
 
 describe('a checkpoint that', () => {
