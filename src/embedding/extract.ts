@@ -1,6 +1,6 @@
 import { ImageError, StoppedError, toHandlerError, type HandlerError } from '../base/errors.ts';
 import { batches, mapConcurrent, type Source } from '../flow/streams.ts';
-import type { Preprocessing } from '../image/preprocessing.ts';
+import type { Decode } from '../image/decode.ts';
 import type { ImageSource } from '../image/source.ts';
 import type { EmbeddingModel } from '../model/embedding-model.ts';
 import type { ImageRef } from './image-ref.ts';
@@ -25,7 +25,7 @@ export interface ExtractOptions {
   /** Addresses for images in Supabase storage, in the order asked: made in batches, just before use. */
   sign: (refs: readonly ImageRef[], signal: AbortSignal) => Promise<(string | HandlerError)[]>;
   source: ImageSource;
-  decode: (bytes: Uint8Array, preprocessing: Preprocessing) => Promise<Uint8Array>;
+  decode: Decode;
   model: EmbeddingModel;
   /** Writes images of one collection; resolves when the store has acknowledged what it took. */
   write: (collection: string, images: readonly EmbeddedImage[]) => Promise<void>;
@@ -162,7 +162,7 @@ async function download(
 }
 
 async function decode(options: ExtractOptions, { ref, bytes, content }: Downloaded): Promise<Decoded> {
-  return { ref, pixels: await options.decode(bytes, options.model.preprocessing), content };
+  return { ref, pixels: await options.decode(bytes, options.model.preprocessing, options.signal), content };
 }
 
 async function embed({ model, fail }: ExtractOptions, images: readonly Decoded[]): Promise<EmbeddedImage[]> {

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 
 import { readSettings, type Settings } from '../base/settings.ts';
 import { createHttp, type Http } from '../http/http.ts';
-import { decodeImage } from '../image/decode.ts';
+import { createDecoder, type Decode } from '../image/decode.ts';
 import { createImageSource, type ImageSource } from '../image/source.ts';
 import { createModelCache, type ModelCache } from '../model/cache.ts';
 import type { ExtractLimits, ExtractOptions } from './extract.ts';
@@ -13,6 +13,8 @@ export interface EmbeddingTools {
   settings: Settings;
   http: Http;
   source: ImageSource;
+  /** Its bound on memory holds for all jobs together. */
+  decode: Decode;
   models: ModelCache;
   limits: ExtractLimits;
   close(): Promise<void>;
@@ -29,7 +31,7 @@ export function stagesOf(
   tools: EmbeddingTools,
   sign: SignPaths,
 ): Pick<ExtractOptions, 'sign' | 'source' | 'decode' | 'limits'> {
-  return { sign: signImages(sign), source: tools.source, decode: decodeImage, limits: tools.limits };
+  return { sign: signImages(sign), source: tools.source, decode: tools.decode, limits: tools.limits };
 }
 
 export function createEmbeddingTools(settings: Settings = readSettings()): EmbeddingTools {
@@ -44,6 +46,7 @@ export function createEmbeddingTools(settings: Settings = readSettings()): Embed
     settings,
     http,
     source: createImageSource({ http }),
+    decode: createDecoder(),
     models,
     limits: {
       downloads,
