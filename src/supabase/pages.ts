@@ -2,7 +2,7 @@ import type { z } from 'zod';
 
 import { StoreError } from '../base/errors.ts';
 import type { Connection } from './connection.ts';
-import { filterTerm, splitLongList, type Filter } from './filters.ts';
+import { filterTerm, splitLongLists, type Filter } from './filters.ts';
 import { parseRows } from './rows.ts';
 
 export interface ReadQuery<T> {
@@ -25,24 +25,25 @@ export interface PagesQuery<T> extends ReadQuery<T> {
 const PAGE_SIZE = 1_000;
 
 /**
- * Reads everything that matches, in pages ordered by key (within each part of a long `in` list), each row once. A page
+ * Reads everything that matches, in pages ordered by key (within each part of long `in` lists), each row once. A page
  * may be shorter than asked for: only an empty one is the end. Rows that are there from start to end are all read;
  * rows added meanwhile may be. Holds one page.
  * @throws StoreError, also for a row that does not fit the schema
  */
 export async function* readPages<T>(connection: Connection, query: PagesQuery<T>): AsyncGenerator<T[]> {
   const { key = 'id', pageSize = PAGE_SIZE, filters = [] } = query;
-  const parts = splitLongList(filters);
-  if (parts.length > 1 && parts[0]?.list?.column.includes('.') === true) {
+  const { parts, cut } = splitLongLists(filters);
+  if (cut.some((column) => column.includes('.'))) {
     throw new StoreError(
       'supabase',
       'supabase_rejected',
       `reading ${query.table}: a long list on an embedded column`,
     );
   }
-  for (const { filters: part, list } of parts) {
+  for (const part of parts) {
     // Nobody can add a row to a list of keys once each has been seen.
-    const most = list?.column === key ? list.value.length : Infinity;
+    const keys = part.find((filter) => filter.op === 'in' && filter.column === key);
+    const most = keys?.op === 'in' ? keys.value.length : Infinity;
     let last: Filter[] = [];
     for (let seen = 0; seen < most;) {
       const rows = await readRows(
@@ -60,7 +61,7 @@ export async function* readPages<T>(connection: Connection, query: PagesQuery<T>
 
 /** The first row that matches, or undefined. Which one is first is up to the database. */
 export async function findRow<T>(connection: Connection, query: ReadQuery<T>): Promise<T | undefined> {
-  for (const { filters } of splitLongList(query.filters ?? [])) {
+  for (const filters of splitLongLists(query.filters ?? []).parts) {
     const rows = await readRows(connection, { ...query, filters }, { key: undefined, limit: 1 });
     if (rows.length > 0) return parseRows(rows, query)[0];
   }

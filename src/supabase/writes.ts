@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 
 import type { Connection } from './connection.ts';
-import { filterTerm, splitLongList, type Filter } from './filters.ts';
+import { filterTerm, splitLongLists, type Filter } from './filters.ts';
 import { parseRow } from './rows.ts';
 
 export interface UpdateQuery {
@@ -43,11 +43,11 @@ export interface CallQuery<T> {
 /** Rows in one request; a request of rows of ours stays far below a megabyte. */
 const ROWS_PER_REQUEST = 500;
 
-/** Returns how many rows were changed, summed over the parts of a long `in` list. */
+/** Returns how many rows were changed, summed over the parts of long `in` lists. */
 export async function updateRows(connection: Connection, query: UpdateQuery): Promise<number> {
   if (query.filters.length === 0) throw new TypeError(`an update of ${query.table} needs a filter`);
   let changed = 0;
-  for (const { filters } of splitLongList(query.filters)) {
+  for (const filters of splitLongLists(query.filters).parts) {
     const { count } = await connection.request({
       what: `updating ${query.table}`,
       repeat: 'safe',
@@ -68,7 +68,7 @@ export async function updateRows(connection: Connection, query: UpdateQuery): Pr
 /** Deletes rows; of those that are gone already nothing is said. */
 export async function removeRows(connection: Connection, query: RemoveQuery): Promise<void> {
   if (query.filters.length === 0) throw new TypeError(`a removal from ${query.table} needs a filter`);
-  for (const { filters } of splitLongList(query.filters)) {
+  for (const filters of splitLongLists(query.filters).parts) {
     await connection.request({
       what: `deleting from ${query.table}`,
       repeat: 'safe',
