@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -8,8 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { HttpError, ModelError } from '../base/errors.ts';
 import { retry } from '../flow/retry.ts';
 import type { Http } from '../http/http.ts';
-import { readModel } from '../onnx/codec.ts';
-import { externalLocations } from '../onnx/external.ts';
+import { weightLocations } from '../model/weight-locations.ts';
 import { storageOf } from './image-ref.ts';
 import type { SignPaths } from './sign.ts';
 
@@ -67,7 +66,7 @@ export async function fetchCheckpoint(url: string, options: CheckpointOptions): 
 /** What the graph keeps beside itself; of a file that is no graph, nothing: who loads it says what it is. */
 async function locationsIn(path: string): Promise<string[]> {
   try {
-    return externalLocations(readModel(await readFile(path)));
+    return await weightLocations(path);
   } catch (error) {
     if (error instanceof ModelError) return [];
     throw error;

@@ -1,10 +1,9 @@
-import { readFile, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { basename, dirname, join, posix } from 'node:path';
 
 import { ModelError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import { readModel } from '../../onnx/codec.ts';
-import { externalLocations } from '../../onnx/external.ts';
+import { weightLocations } from '../weight-locations.ts';
 import { cachedCommit, isFile, repositoryIn } from './cache-layout.ts';
 import { digestFile, isHash } from './hashes.ts';
 import { readRecord, verifyRecord, writeRecord, type ModelRecord } from './record.ts';
@@ -66,7 +65,7 @@ export async function findSnapshot(
 
 /** Paths in the repository of the files that hold the graph's weights. */
 export async function weightsOf(root: string, file: string): Promise<string[]> {
-  const locations = externalLocations(readModel(await readFile(join(root, file))));
+  const locations = await weightLocations(join(root, file));
   return locations.map((location) => posix.join(posix.dirname(file), location.replaceAll('\\', '/')));
 }
 
