@@ -4,6 +4,7 @@ import path from 'node:path';
 import { createDatabase } from '../supabase/database.ts';
 import { lockFolder } from './folder-lock.ts';
 import { startImageServer } from './images.ts';
+import { recall, remember } from './remembered.ts';
 import { startLocalQdrant } from './qdrant/qdrant.ts';
 import { seedRows, type SeedRow, type SeedRows } from './shelf/rows.ts';
 import { createShelf, type Shelf } from './shelf/shelf.ts';
@@ -40,8 +41,8 @@ const QDRANT_API_KEY = 'local-qdrant-key';
 
 /**
  * Starts Supabase, a Qdrant-compatible server and an image server, and fills them with the sample shelf of a seed. On
- * a folder that was used before, rows keep what jobs wrote, and addresses follow the image server. Whatever fails,
- * nothing stays open.
+ * a folder that was used before, rows keep what jobs wrote, and addresses and key are those of the last time (where a
+ * port is taken, another one, and rows follow the image server). Whatever fails, nothing stays open.
  * @throws HandlerError `folder_in_use` where another process persists to this folder
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
@@ -53,17 +54,24 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     started.use(await starting);
   try {
     if (persist) await start(lockFolder(folder));
+    const last = persist ? await recall(folder) : undefined;
     const dataDir = (name: string): { dataDir?: string } =>
       persist ? { dataDir: path.join(folder, name) } : {};
     // Drawing keeps this thread busy; the servers start in threads of their own meanwhile.
     const [supabase, qdrant] = await together(options.signal, (signal) => [
-      start(startLocalSupabase(dataDir('supabase'))),
-      start(startLocalQdrant({ ...dataDir('qdrant'), apiKey: QDRANT_API_KEY })),
+      start(
+        startLocalSupabase({ ...dataDir('supabase'), port: last?.supabase, serviceKey: last?.serviceKey }),
+      ),
+      start(startLocalQdrant({ ...dataDir('qdrant'), port: last?.qdrant ?? 0, apiKey: QDRANT_API_KEY })),
       writeShelf(shelf, shelfFolder, { ...options, signal }),
     ]);
-    const images = await start(startImageServer({ folder: shelfFolder }));
+    const images = await start(startImageServer({ folder: shelfFolder, port: last?.images ?? 0 }));
     await insertRows(supabase, seedRows(shelf, images.url));
     await storePictures(supabase, shelf, shelfFolder);
+    if (persist) {
+      const urls = { supabase: supabase.url, qdrant: qdrant.url, images: images.url };
+      await remember(folder, urls, supabase.serviceKey);
+    }
     const close = (): Promise<void> => started.disposeAsync();
     return {
       supabaseUrl: supabase.url,
@@ -101,7 +109,7 @@ async function together<T extends readonly Promise<unknown>[]>(
   }
 }
 
-/** Columns that hold an address of the image server, whose port is another one at each start. */
+/** Columns that hold an address of the image server, whose port may be another one at each start. */
 const ADDRESSES: Partial<Record<keyof SeedRows, string>> = {
   products: 'frames_path',
   product_images: 'image_url',

@@ -66,7 +66,7 @@ test('the demo finds the products on the cutouts, where mean colour does not', a
   const pictures = [...page.matchAll(/src="([^"]+)"/g)].map(([, file]) => file ?? '');
   expect(pictures).toHaveLength(576 * 4);
   await Promise.all([...new Set(pictures)].map((file) => access(join(folder, file))));
-}, 120_000);
+}, 240_000);
 
 interface Local {
   addresses: Record<string, string>;
@@ -140,10 +140,11 @@ test('the local cloud stays, keeps what was written, and ends when told to', asy
   await expect(fetch(first.addresses.images_url ?? '')).rejects.toThrow('fetch failed');
 
   const second = await startLocal();
+  expect(second.addresses).toEqual(first.addresses);
   const again = open(second);
   expect(await again.store.count('kept')).toBe(1);
   const kept = await again.database.find({ ...products, filters });
   expect(kept?.status).toBe('seen');
   expect(kept?.frames_path.startsWith(second.addresses.images_url ?? '-')).toBe(true);
   expect(await second.end()).toBe(0);
-}, 120_000);
+}, 240_000);
