@@ -75,11 +75,7 @@ describe('which products', () => {
   test('selected: ten thousand ids, of which most are no products; those are named and counted', async () => {
     const unknown = range(10_000 - PRODUCTS).map((i) => productId(PRODUCTS + i));
     const ids = [...range(PRODUCTS).map(productId), ...unknown].reverse();
-    const {
-      ids: listed,
-      tally,
-      messages,
-    } = await products({ product_source: 'selected', product_ids: ids });
+    const { ids: listed, tally, messages } = await products({ product_source: 'selected', product_ids: ids });
     expect(listed.toSorted()).toEqual(firstFrames(() => true));
     expect(tally).toMatchObject({ unknown_products: unknown.length, products_without_images: PRODUCTS / 10 });
     expect(tally.unknown_product_ids).toHaveLength(20);
