@@ -5,8 +5,7 @@ import { createHttp, type Http } from '../http/http.ts';
 import { createDecoder, type Decode } from '../image/decode.ts';
 import { createImageSource, type ImageSource } from '../image/source.ts';
 import { createModelCache, type ModelCache } from '../model/cache.ts';
-import type { ExtractLimits, ExtractOptions } from './extract.ts';
-import { signImages, type SignPaths } from './sign.ts';
+import type { ExtractLimits } from './extract.ts';
 
 /** What outlives a job: connections, and the model's session. */
 export interface EmbeddingTools {
@@ -25,14 +24,6 @@ const DOWNLOADS = 32;
 const WRITES = 3;
 /** Points in one write: in the middle of what Qdrant advises. */
 const WRITE_SIZE = 128;
-
-/** The stages that are the same for every job, made of the tools. */
-export function stagesOf(
-  tools: EmbeddingTools,
-  sign: SignPaths,
-): Pick<ExtractOptions, 'sign' | 'source' | 'decode' | 'limits'> {
-  return { sign: signImages(sign), source: tools.source, decode: tools.decode, limits: tools.limits };
-}
 
 export function createEmbeddingTools(settings: Settings = readSettings()): EmbeddingTools {
   const downloads = settings.DOWNLOAD_CONCURRENCY ?? DOWNLOADS;
