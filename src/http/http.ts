@@ -2,8 +2,8 @@ import { Agent } from 'undici';
 
 import { HttpError } from '../base/errors.ts';
 import { retry } from '../flow/retry.ts';
+import { timeLimit } from '../flow/time-limit.ts';
 import { readBody } from './body.ts';
-import { createDeadline } from './deadline.ts';
 import { shownUrl, translateError } from './errors.ts';
 import { createFollow, parseUrl, type Answer, type Exchange } from './follow.ts';
 import { createGuard, type ResolveName } from './guard.ts';
@@ -100,21 +100,18 @@ export function createHttp(options: HttpOptions = {}): Http {
       signal?.throwIfAborted();
       const url = parseUrl(address);
       const own = requestHeaders(headers, userAgent);
-      const deadline = createDeadline(signal, deadlineMs, () => {
+      using deadline = timeLimit(deadlineMs, signal, () => {
         const message = `GET ${shownUrl(url)} took longer than ${String(deadlineMs)} ms in all`;
         return new HttpError('timeout', message, { retryable: true });
       });
-      try {
-        const exchange: Exchange<HttpResponse> = {
-          method: 'GET',
-          headers: own,
-          signal: deadline.signal,
-          take: (answer) => readAnswer(answer, maxBytes, deadline.signal),
-        };
-        return await retry(() => follow(url, exchange), { attempts, signal: deadline.signal, deadlineMs });
-      } finally {
-        deadline.clear();
-      }
+      const { signal: ended } = deadline;
+      const exchange: Exchange<HttpResponse> = {
+        method: 'GET',
+        headers: own,
+        signal: ended,
+        take: (answer) => readAnswer(answer, maxBytes, ended),
+      };
+      return await retry(() => follow(url, exchange), { attempts, signal: ended, deadlineMs });
     },
     stream: (address, streaming, read) => streamBody(follow, address, { ...streaming, userAgent }, read),
     close: () => agent.destroy(),

@@ -3,9 +3,6 @@ import { abortable } from '../flow/time.ts';
 import type { EmbeddingModel } from './embedding-model.ts';
 import { loadEmbeddingModel, type LoadOptions } from './load.ts';
 
-/** What a job asks for, and its signal, where that is not given apart. */
-export type LeaseOptions = LoadOptions & { signal?: AbortSignal | undefined };
-
 /** Keeps the model of the last job loaded: creating and releasing sessions is slow, and leaks. */
 export interface ModelCache {
   /**
@@ -13,7 +10,7 @@ export interface ModelCache {
    * one that has stopped is replaced by a fresh one, and closed when its last holder leaves. When the signal aborts,
    * the wait ends with its reason; the load goes on, for the next job.
    */
-  lease(options: LeaseOptions, signal?: AbortSignal): Promise<ModelLease>;
+  lease(options: LoadOptions, signal?: AbortSignal): Promise<ModelLease>;
   /** Ends every model and every load, whoever holds them. */
   close(): Promise<void>;
 }
@@ -31,14 +28,12 @@ interface Entry {
   stop: AbortController;
 }
 
-type Load = (options: LeaseOptions) => Promise<EmbeddingModel>;
-
-export function createModelCache(load: Load = loadEmbeddingModel): ModelCache {
+export function createModelCache(load: typeof loadEmbeddingModel = loadEmbeddingModel): ModelCache {
   const entries = new Map<string, Entry>();
   /** Models that have stopped and are still held. */
   const retired = new Set<Entry>();
 
-  const begin = (key: string, options: LeaseOptions): Entry => {
+  const begin = (key: string, options: LoadOptions): Entry => {
     const stop = new AbortController();
     const entry: Entry = { loading: load({ ...options, signal: stop.signal }), holders: 0, stop };
     entries.set(key, entry);

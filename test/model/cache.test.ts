@@ -8,7 +8,7 @@ import { StoppedError } from '../../src/base/errors.ts';
 import { SILENT_LOG } from '../../src/base/log.ts';
 import { sleep } from '../../src/flow/time.ts';
 import { outputSize } from '../../src/image/preprocessing.ts';
-import { createModelCache, type LeaseOptions, type ModelCache } from '../../src/model/cache.ts';
+import { createModelCache, type ModelCache } from '../../src/model/cache.ts';
 import type { EmbeddingModel } from '../../src/model/embedding-model.ts';
 import { loadEmbeddingModel, type LoadOptions } from '../../src/model/load.ts';
 import { createSession, type Session } from '../../src/model/session.ts';
@@ -160,7 +160,7 @@ test('closing ends a load that somebody waits for', async () => {
   await expect(waiting).rejects.toMatchObject({ code: 'shutdown' });
 });
 
-function createCache(load: (options: LeaseOptions) => Promise<EmbeddingModel>) {
+function createCache(load: (options: LoadOptions) => Promise<EmbeddingModel>) {
   const own = createModelCache(load);
   return { cache: own, [Symbol.asyncDispose]: () => own.close() };
 }
