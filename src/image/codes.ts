@@ -44,7 +44,7 @@ export const FAILURE_CODES: Readonly<Record<string, FailureCode>> = {
     retryable: false,
   },
   too_many_pixels: {
-    meaning: 'Width times height is more than allowed. Nothing was decoded.',
+    meaning: 'Width times height, or the longer side, is more than allowed. Nothing was decoded.',
     retryable: false,
   },
   truncated: { meaning: 'The file ends before the image does.', retryable: false },

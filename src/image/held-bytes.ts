@@ -5,6 +5,10 @@ import type { ImageType } from './sniff.ts';
 /** Rows of a picture that libvips holds while it decodes a format row by row: measured, rounded up. */
 const ROWS_IN_FLIGHT = 2_048;
 
+/** From this width on, resizing needs more than the rows: measured, rounded up. */
+const WIDE = 65_536;
+const WIDE_BYTES = 8;
+
 /** Coefficients of a progressive JPEG, two bytes each, are all kept until its last scan. */
 const COEFFICIENT_BYTES = 2;
 /** Bytes a pixel of the formats that are decoded as a whole: the decoder's own planes, and libvips' copy. Measured. */
@@ -24,7 +28,7 @@ function decodedBytes(metadata: Metadata, type: ImageType): number {
   const { width, height, channels, depth, isProgressive } = metadata;
   const pixels = width * height;
   const pixelBytes = channels * (SAMPLE_BYTES[depth] ?? 8);
-  const inRows = Math.min(height, ROWS_IN_FLIGHT) * width * pixelBytes;
+  const inRows = width > WIDE ? pixels * WIDE_BYTES : Math.min(height, ROWS_IN_FLIGHT) * width * pixelBytes;
   switch (type) {
     case 'jpeg':
       return isProgressive ? pixels * channels * COEFFICIENT_BYTES : inRows;
@@ -32,7 +36,7 @@ function decodedBytes(metadata: Metadata, type: ImageType): number {
       return isProgressive ? pixels * pixelBytes : inRows;
     case 'tiff':
       // One strip or tile may be the whole picture.
-      return pixels * pixelBytes;
+      return Math.max(inRows, pixels * pixelBytes);
     case 'webp':
       return pixels * WEBP_BYTES;
     case 'gif':

@@ -2,12 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { corpus } from '../support/corpus.ts';
 import type { CorpusFile } from '../support/corpus/expected.ts';
-import { outcomeOf, quartersOf } from '../support/corpus/outcome.ts';
+import { MEMORY_BOUND, outcomeOf, quartersOf } from '../support/corpus/outcome.ts';
 import { plain } from '../support/corpus/pictures.ts';
 import { createDecodeProcess, type DecodeProcess } from '../support/decode-process.ts';
 
-/** What decoding may take at once by default, and Node with libvips and the file beside it. */
-const MEMORY_BOUND = 1024 ** 3 + 300 * 1024 ** 2;
 const HANG_MS = 90_000;
 /** Lossy formats, and colours in half resolution. */
 const NEAR = 4;

@@ -2,6 +2,7 @@ import { colours, corpusOf, oneColour, type CorpusFile } from './expected.ts';
 import {
   exifSegment,
   jpegSegment,
+  withEmptyScans,
   withJpegSize,
   withoutSegments,
   withRepeatedScan,
@@ -135,6 +136,10 @@ export async function jpegFiles(): Promise<CorpusFile[]> {
     'no width': [withJpegSize(good, 0, 64), 'corrupt'],
     '36 progressive megapixels': [large, oneColour(200, 50, 20)],
     '36 progressive megapixels, one scan fifty times': [withRepeatedScan(large, 50), 'corrupt'],
+    '98 megapixels and two hundred scans that say nothing': [
+      withEmptyScans(withJpegSize(progressive, 9_900, 9_900), 189),
+      'corrupt',
+    ],
     'a scan ten thousand times': [withRepeatedScan(progressive, 10_000), 'corrupt'],
     '36 megapixels of CMYK': [straight, ink],
     'cut in its middle': [good.subarray(0, good.length / 2), 'truncated'],

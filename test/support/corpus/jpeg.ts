@@ -1,5 +1,5 @@
 /** Where a JPEG's segments are: marker, first byte (0xff) and the first byte behind, up to the first scan. */
-export function jpegSegments(bytes: Uint8Array): { marker: number; from: number; to: number }[] {
+function jpegSegments(bytes: Uint8Array): { marker: number; from: number; to: number }[] {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const segments = [];
   for (let at = 2; at + 4 <= view.length && view[at] === 0xff;) {
@@ -78,4 +78,25 @@ export function withRepeatedScan(bytes: Uint8Array, times: number): Buffer {
     ...Array.from({ length: times }, () => one),
     data.subarray(end),
   ]);
+}
+
+/**
+ * A progressive JPEG with so many more scans, each of which says of all blocks, in a few bytes, that nothing is in them.
+ * None contradicts another: there are 63 coefficients of three components to say it of.
+ */
+export function withEmptyScans(bytes: Uint8Array, times: number): Buffer {
+  // One code of one bit, for a run of 2^14 blocks and more; its 14 further bits are zero as well.
+  const table = jpegSegment(0xc4, Buffer.from([0x10, 1, ...Array<number>(15).fill(0), 0xe0]));
+  const runs = Buffer.alloc(512);
+  const scan = (i: number): Buffer => {
+    const coefficient = 1 + (i % 63);
+    const component = 1 + (Math.floor(i / 63) % 3);
+    return Buffer.concat([
+      jpegSegment(0xda, Buffer.from([1, component, 0, coefficient, coefficient, 0])),
+      runs,
+    ]);
+  };
+  const frame = jpegSegments(bytes).find(({ marker }) => marker === 0xda);
+  const scans = Array.from({ length: times }, (_, i) => scan(i));
+  return Buffer.concat([bytes.subarray(0, frame?.from), table, ...scans, Buffer.from([0xff, 0xd9])]);
 }

@@ -1,5 +1,29 @@
-import type { DecodeOutcome } from '../decode-process.ts';
+import type { DecodeAnswer, DecodeOutcome } from '../decode-process.ts';
 import { SMALL, type Colour } from './expected.ts';
+
+/** What decoding may take at once by default, and Node with libvips and the file beside it. */
+export const MEMORY_BOUND = 1024 ** 3 + 300 * 1024 ** 2;
+
+/** Codes that a file may end with; all others are of addresses, stores and models. */
+const CODES_OF_FILES = new Set([
+  'empty',
+  'not_an_image',
+  'unsupported_type',
+  'too_many_pixels',
+  'truncated',
+  'corrupt',
+]);
+
+/** What must never happen, whatever the file; undefined where it did not. */
+export function faultOf(answer: DecodeAnswer | 'crashed' | 'hung'): {
+  fault: string | undefined;
+  outcome: string;
+} {
+  if (typeof answer === 'string') return { fault: answer, outcome: answer };
+  const outcome = outcomeOf(answer.outcomes[0]);
+  if (outcome !== 'pixels' && !CODES_OF_FILES.has(outcome)) return { fault: outcome, outcome };
+  return { fault: answer.peakBytes > MEMORY_BOUND ? 'memory' : undefined, outcome };
+}
 
 /** The code of a failure, or `pixels`; for what must not be, what it was. */
 export function outcomeOf(outcome: DecodeOutcome | undefined): string {

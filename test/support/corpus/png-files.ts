@@ -50,7 +50,11 @@ export async function pngFiles(): Promise<CorpusFile[]> {
     ],
     '1 x 65,536': [png({ width: 1, height: 65_536, rows: pngRows(1, 65_536, [200, 50, 20]) }), ours],
     '65,536 x 1': [png({ width: 65_536, height: 1, rows: pngRows(65_536, 1, [200, 50, 20]) }), ours],
-    '1 x 1,000,000': [png({ width: 1, height: 1_000_000, colour: 0 }), oneColour(0, 0, 0)],
+    '1 x 262,144': [png({ width: 1, height: 262_144, colour: 0 }), oneColour(0, 0, 0)],
+    // Once took 1.4 GB.
+    'rows of 16 million': [png({ width: 0xffffff, height: 4, body: [pngChunk('IDAT')] }), 'too_many_pixels'],
+    '4 x 16 million': [png({ width: 4, height: 0xffffff, body: [pngChunk('IDAT')] }), 'too_many_pixels'],
+    '262,144 x 300': [png({ width: 262_144, height: 300, colour: 0, depth: 1 }), oneColour(0, 0, 0)],
     'one pixel': [png({ width: 1, height: 1, rows: pngRows(1, 1, [200, 50, 20]) }), ours],
     '16 bits': [
       png({ width: SIZE, height: SIZE, depth: 16, rows: pngRows(SIZE, SIZE, [200, 9, 50, 99, 20, 255]) }),

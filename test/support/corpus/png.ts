@@ -54,3 +54,16 @@ export function pngTextBomb(type: 'zTXt' | 'iCCP' | 'iTXt', inflated: number): B
   const head = type === 'iTXt' ? 'bomb\0\x01\0\0\0' : 'bomb\0\0';
   return pngChunk(type, Buffer.concat([Buffer.from(head, 'latin1'), deflateSync(Buffer.alloc(inflated))]));
 }
+
+/** Where it is a PNG, the same with checksums that are right for whatever the chunks hold. */
+export function withChecksums(bytes: Buffer): Buffer {
+  if (!bytes.subarray(0, 8).equals(SIGNATURE)) return bytes;
+  const out = Buffer.from(bytes);
+  for (let at = 8; at + 12 <= out.length;) {
+    const end = at + 8 + out.readUInt32BE(at);
+    if (end + 4 > out.length) break;
+    out.writeUInt32BE(crc32(out.subarray(at + 4, end)), end);
+    at = end + 4;
+  }
+  return out;
+}
