@@ -8,13 +8,16 @@ export interface PayloadStamp {
   content: string;
 }
 
+/** `user:password@` in an address: it opens the picture, and is nothing for the readers of a collection. */
+const PASSWORD = /^(https?:\/\/)[^/?#@]*@/i;
+
 /** Exactly what is stored with an image's vector; the image's own keys win over metadata of the same name. */
 export function payloadOf(ref: ImageRef, stamp: PayloadStamp): Record<string, unknown> {
   return {
     ...ref.metadata,
     id: ref.id,
     type: ref.type,
-    url: ref.url,
+    url: ref.url.replace(PASSWORD, '$1'),
     model: stamp.model,
     job_id: stamp.jobId,
     content: stamp.content,

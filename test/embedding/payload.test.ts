@@ -48,3 +48,11 @@ test('metadata cannot pose as the image or the stamp', () => {
     brand_name: 'Acme',
   });
 });
+
+test('a password in an address is left out, and nothing else of it', () => {
+  const urlOf = (url: string): unknown => payloadOf({ ...REF, url }, STAMP).url;
+  expect(urlOf('https://user:secret@host/a@b.png?x=1')).toBe('https://host/a@b.png?x=1');
+  for (const url of ['https://host/a@b.png', 'folder/user:x@y.png', 'data:image/png;base64,AA@=']) {
+    expect(urlOf(url)).toBe(url);
+  }
+});
