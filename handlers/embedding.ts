@@ -49,8 +49,9 @@ async function embedAndStore(
   tools: EmbeddingTools,
 ): Promise<EmbeddingOutput> {
   const credentials = resolveCredentials(input, tools.settings);
-  const database = createDatabase(credentials.supabase);
-  const store = createVectorStore(credentials.qdrant);
+  const { patienceMs } = tools;
+  const database = createDatabase({ ...credentials.supabase, patienceMs });
+  const store = createVectorStore({ ...credentials.qdrant, patienceMs });
   const report = openReport({ input, database, store, context });
   const { log } = context;
   const { signal, skipped, warn, mark } = report;

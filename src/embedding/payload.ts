@@ -8,8 +8,11 @@ export interface PayloadStamp {
   content: string;
 }
 
-/** `user:password@` in an address: it opens the picture, and is nothing for the readers of a collection. */
-const PASSWORD = /^(https?:\/\/)[^/?#@]*@/i;
+/**
+ * `user:password@` in an address: it opens the picture, and is nothing for the readers of a collection. As a URL parser
+ * reads it: up to the last `@` of the host's part, with slashes of either kind or none.
+ */
+const PASSWORD = /^(\s*https?:[\\/]*)[^\\/?#]*@/i;
 
 /** Exactly what is stored with an image's vector; the image's own keys win over metadata of the same name. */
 export function payloadOf(ref: ImageRef, stamp: PayloadStamp): Record<string, unknown> {

@@ -10,6 +10,7 @@ import { createFailureRows } from './failure-rows.ts';
 import type { ImageRef } from './image-ref.ts';
 import type { EmbeddingInput } from './input.ts';
 import { openJobRow, type JobRow } from './job-row.ts';
+import { keepMarking } from './keep-marking.ts';
 import { createListingTally, type ListingTally } from './listing-tally.ts';
 import { createCutoutMarker, type CutoutMarker } from './mark-cutouts.ts';
 import { outputOf, type EmbeddingOutput } from './output.ts';
@@ -52,8 +53,6 @@ const LATE_MS = 3_000;
 /** For the rows about collections, at a job's good end and at any other. */
 const SETTLE_MS = 60_000;
 const SETTLE_STOPPED_MS = 5_000;
-/** Cutouts whose rows could not be marked are kept for another try at the end, up to so many. */
-const UNMARKED_KEPT = 20_000;
 
 export function openReport({ input, database, store, context }: ReportOptions): Report {
   const { log } = context;
@@ -63,16 +62,20 @@ export function openReport({ input, database, store, context }: ReportOptions): 
   const stop = new AbortController();
   const late = lingering(stop.signal, LATE_MS);
   const warnings: string[] = [];
-  const unmarked: ImageRef[] = [];
   let model: { dim: number; fingerprint: string } | undefined;
   let row: JobRow | undefined;
   let marker: CutoutMarker | undefined;
-  let cutoutsMarked = 0;
 
   const warn = (message: string): void => {
     log.warn(message);
     if (!warnings.includes(message)) warnings.push(message);
   };
+  const marks = keepMarking({
+    mark: (cutouts, signal) => marker?.mark(cutouts, signal) ?? Promise.resolve(0),
+    signal: late.signal,
+    log,
+    warn,
+  });
   const failureRows = createFailureRows(database, input.job_id, warn);
   const modelId = (): string | undefined =>
     input.collection_metadata?.embedding_model_id ?? row?.embeddingModelId;
@@ -94,33 +97,20 @@ export function openReport({ input, database, store, context }: ReportOptions): 
 
   const output = (status: EmbeddingOutput['status'], error?: HandlerError): EmbeddingOutput => {
     const seconds = Math.round(performance.now() - begun) / 1_000;
-    return outputOf(status, { tally, model, skipped, cutoutsMarked, warnings, seconds }, error);
+    return outputOf(status, { tally, model, skipped, cutoutsMarked: marks.count, warnings, seconds }, error);
   };
 
-  const markNow = async (cutouts: readonly ImageRef[], signal: AbortSignal): Promise<void> => {
-    const marked = (await marker?.mark(cutouts, signal)) ?? 0;
-    // After the wait: writes side by side would otherwise add to what the counter was before it.
-    cutoutsMarked += marked;
-  };
-  const mark = async (cutouts: readonly ImageRef[]): Promise<void> => {
-    try {
-      await markNow(cutouts, late.signal);
-    } catch (error) {
-      log.warn('cutouts could not be marked; trying again at the end', { error: messageOf(error) });
-      if (unmarked.length < UNMARKED_KEPT) unmarked.push(...cutouts.filter(({ type }) => type === 'cutout'));
-    }
-  };
-
-  /** What a job leaves behind in whichever way it ends; none of it can fail the job. */
+  /** What a job leaves behind in whichever way it ends. None of it can fail the job, or take another part's time. */
   const settle = async (limitMs: number): Promise<void> => {
     using limit = timeLimit(limitMs, undefined, outOfTime);
-    await markNow(unmarked, limit.signal).catch((error: unknown) => {
-      warn(
-        `${unmarked.length} cutouts have their point but their rows could not be marked (${messageOf(error)}): ` +
-          'a job with append_only_new marks them',
-      );
-    });
-    await failureRows.flush(limit.signal);
+    await Promise.all([
+      marks.settle(limit.signal),
+      failureRows.flush(limit.signal),
+      settleCollections(limit.signal),
+    ]);
+  };
+
+  const settleCollections = async (signal: AbortSignal): Promise<void> => {
     if (model === undefined) return;
     for (const [name, { points_written: processed, failed }] of tally.collections) {
       log.info(`[${name}] Complete: ${processed} processed, ${failed} failed`, { processed, failed });
@@ -131,7 +121,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       input,
       embeddingModelId: modelId(),
       warn,
-      signal: limit.signal,
+      signal,
     });
   };
 
@@ -147,7 +137,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
     lateSignal: late.signal,
     skipped,
     warn,
-    mark,
+    mark: (cutouts) => marks.mark(cutouts),
     async start() {
       // Stopped before it began: a job that runs again elsewhere leaves no trace, and a cancelled one says so.
       if (stop.signal.aborted && (stop.signal.reason as StoppedError).code === 'shutdown')
@@ -179,7 +169,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
     },
     async written(collection, refs) {
       tally.written(collection, refs);
-      await mark(refs);
+      await marks.mark(refs);
     },
     failed(image) {
       const failure = tally.failedWith(image);

@@ -16,6 +16,8 @@ export interface EmbeddingTools {
   decode: Decode;
   models: ModelCache;
   limits: ExtractLimits;
+  /** How long Supabase and Qdrant may each be away before a job ends; two minutes by default. */
+  patienceMs?: number;
   close(): Promise<void>;
 }
 

@@ -52,7 +52,15 @@ test('metadata cannot pose as the image or the stamp', () => {
 test('a password in an address is left out, and nothing else of it', () => {
   const urlOf = (url: string): unknown => payloadOf({ ...REF, url }, STAMP).url;
   expect(urlOf('https://user:secret@host/a@b.png?x=1')).toBe('https://host/a@b.png?x=1');
-  for (const url of ['https://host/a@b.png', 'folder/user:x@y.png', 'data:image/png;base64,AA@=']) {
+  expect(urlOf('https://user:p@ss@host/1.png')).toBe('https://host/1.png');
+  expect(urlOf(' http:\\\\user:secret@host\\1.png')).toBe(' http:\\\\host\\1.png');
+  expect(urlOf('https:user@host/1.png')).toBe('https:host/1.png');
+  for (const url of [
+    'https://host/a@b.png',
+    'https://host?a@b',
+    'folder/user:x@y.png',
+    'data:image/png;base64,AA@=',
+  ]) {
     expect(urlOf(url)).toBe(url);
   }
 });
