@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { messageOf, StoppedError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { every, sleep } from '../flow/time.ts';
+import { timeLimit } from '../flow/time-limit.ts';
 import type { Database, Filter } from '../supabase/database.ts';
 
 interface JobProgress {
@@ -38,6 +39,8 @@ export interface JobRowOptions {
 const PROGRESS_INTERVAL_MS = 1_000;
 const SETTLE_MS = 2_000;
 const SETTLE_POLL_MS = 250;
+/** The job is over and its row is written: reading it back is given up after so long. */
+const SETTLE_LIMIT_MS = 15_000;
 /** Someone who keeps writing over the last state is no late API call: it is left alone after so many repeats. */
 const SETTLE_REPEATS = 5;
 const ERROR_MESSAGE_CHARS = 1_000;
@@ -128,18 +131,18 @@ export async function openJobRow(options: JobRowOptions): Promise<JobRow> {
   };
 
   /** Reads the last write back for as long as the API may still write over it. */
-  const settle = async (status: string, values: object): Promise<void> => {
+  const settle = async (status: string, values: object, signal: AbortSignal): Promise<void> => {
     for (let repeats = 0; repeats < SETTLE_REPEATS;) {
-      const now = (await read())?.status;
+      const now = (await read(signal))?.status;
       if (now === undefined || now === 'cancelled') return;
       if (now !== status) {
         repeats += 1;
         log.debug('the job row was overwritten; writing it again', { found: now });
-        await write(values, unlessCancelled);
+        await write(values, unlessCancelled, signal);
       } else if (performance.now() - begun >= settleMs) {
         return;
       }
-      await sleep(SETTLE_POLL_MS);
+      await sleep(SETTLE_POLL_MS, signal);
     }
   };
 
@@ -156,7 +159,13 @@ export async function openJobRow(options: JobRowOptions): Promise<JobRow> {
         completed_at: new Date().toISOString(),
         error_message: errorMessage?.slice(0, ERROR_MESSAGE_CHARS) ?? null,
       };
-      if (await write(values, unlessCancelled)) await settle(status, values);
+      if (!(await write(values, unlessCancelled))) return;
+      using limit = timeLimit(SETTLE_LIMIT_MS, undefined);
+      await settle(status, values, limit.signal).catch((error: unknown) => {
+        log.warn("the job's last state was written; whether it stands could not be read", {
+          error: messageOf(error),
+        });
+      });
     },
     async leave(signal) {
       await stopTicking();
