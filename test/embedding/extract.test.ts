@@ -304,9 +304,7 @@ test('while nothing can be written, every stage comes to a halt, up to the listi
   expect(run.listed()).toBe(listed);
   gate.resolve(undefined);
   await done;
-  expect(run.calls.filter(({ stage }) => stage === 'write').flatMap(({ images }) => images)).toHaveLength(
-    5_000,
-  );
+  expect(run.written.size + run.failed.length).toBe(5_000);
 });
 
 describe('what concerns no single image ends all, without waiting for downloads that hang', () => {
