@@ -60,8 +60,11 @@ async function judge(
   decoder: DecodeProcess,
   bytes: Uint8Array,
 ): Promise<{ fault: string | undefined; outcome: string }> {
-  const answer = await decoder.decode([bytes]);
-  return faultOf(answer);
+  const judged = faultOf(await decoder.decode([bytes]));
+  if (judged.fault !== 'memory') return judged;
+  // A process that has decoded thousands of files holds pieces of memory that are too small for a large one.
+  await decoder.renew();
+  return faultOf(await decoder.decode([bytes]));
 }
 
 /** A smaller file with the same fault: pieces are taken away, the larger ones first, for as long as it stays. */

@@ -18,6 +18,8 @@ export interface DecodeAnswer {
 export interface DecodeProcess extends AsyncDisposable {
   /** What became of the files; `crashed` or `hung` where there was no answer: the next call gets a new process. */
   decode(files: readonly Uint8Array[]): Promise<DecodeAnswer | 'crashed' | 'hung'>;
+  /** The next call gets a new process, whose memory is not yet in pieces. */
+  renew(): Promise<void>;
 }
 
 /** Decodes in a process of its own, that may crash, hang and eat memory without harm to anybody. */
@@ -59,6 +61,9 @@ export function createDecodeProcess(options: { hangMs: number }): DecodeProcess 
       asked.off('message', onMessage).off('exit', onExit);
       if (typeof answer === 'string') await end(asked);
       return answer;
+    },
+    async renew() {
+      if (child !== undefined) await end(child);
     },
     async [Symbol.asyncDispose]() {
       if (child !== undefined) await end(child);
