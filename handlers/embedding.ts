@@ -13,7 +13,7 @@ import { createEmbeddingTools, type EmbeddingTools } from '../src/embedding/tool
 import { createPointWriter } from '../src/embedding/write-points.ts';
 import { createVectorStore } from '../src/qdrant/store.ts';
 import { createDatabase } from '../src/supabase/database.ts';
-import { runIfMain } from '../src/worker/program.ts';
+import { runIfMain } from '../src/worker/serve.ts';
 import type { Handler, JobContext } from '../src/worker/types.ts';
 
 export type EmbeddingHandler = Handler<unknown, EmbeddingOutput | StatelessOutput>;

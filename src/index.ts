@@ -26,4 +26,7 @@ export {
 export { FAILURE_CODES, type FailureCode } from './image/codes.ts';
 export { invoke, type InvokeOptions } from './worker/invoke.ts';
 export { runAsProgram, type ProgramOptions } from './worker/program.ts';
-export type { Handler, Job, JobContext } from './worker/types.ts';
+export { serve, type ServeOptions } from './worker/serve.ts';
+export type { Concurrency, Load } from './worker/concurrency.ts';
+export type { FitnessCheck } from './worker/fitness.ts';
+export type { AnyHandler, Handler, Job, JobContext, StreamHandler } from './worker/types.ts';

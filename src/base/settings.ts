@@ -9,6 +9,20 @@ const flag = z
 const address = z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional();
 const secret = z.string().min(1).optional();
 const count = z.coerce.number({ error: 'expected a whole number' }).int().positive().optional();
+/** The platform's own words for a level. One that is unknown here is no reason to refuse to work. */
+const platformLevel = z
+  .string()
+  .optional()
+  .transform((v) => (v === undefined ? undefined : PLATFORM_LEVELS[v.toLowerCase()]));
+const PLATFORM_LEVELS: Readonly<Record<string, 'debug' | 'info' | 'warn' | 'error'>> = {
+  notset: 'debug',
+  trace: 'debug',
+  debug: 'debug',
+  info: 'info',
+  warn: 'warn',
+  warning: 'warn',
+  error: 'error',
+};
 
 /** Every environment variable that this package reads. `.env.example` lists the same keys: a test says so. */
 export const SETTINGS_SCHEMA = z.object({
@@ -38,6 +52,17 @@ export const SETTINGS_SCHEMA = z.object({
   INFERENCE_THREADS: count,
   DOWNLOAD_CONCURRENCY: count,
   RUNPOD_ENDPOINT_ID: z.string().optional(),
+  RUNPOD_WEBHOOK_GET_JOB: address,
+  RUNPOD_WEBHOOK_POST_OUTPUT: address,
+  RUNPOD_WEBHOOK_POST_STREAM: address,
+  RUNPOD_WEBHOOK_PING: address,
+  RUNPOD_POD_ID: z.string().optional(),
+  RUNPOD_POD_HOSTNAME: z.string().optional(),
+  RUNPOD_AI_API_KEY: secret,
+  RUNPOD_PING_INTERVAL: count,
+  RUNPOD_LOG_LEVEL: platformLevel,
+  RUNPOD_DEBUG_LEVEL: platformLevel,
+  JOB_TIMEOUT_MS: count,
 });
 
 export type Settings = z.infer<typeof SETTINGS_SCHEMA>;

@@ -25,7 +25,7 @@ export async function invoke<I, O>(
   options: InvokeOptions = {},
 ): Promise<O> {
   const id = options.id ?? randomUUID();
-  const log = (options.log ?? SILENT_LOG).child({ job: id });
+  const log = (options.log ?? SILENT_LOG).child({ requestId: id });
   const stop = new AbortController();
   const forward = (): void => stop.abort(toStopped(options.signal?.reason));
   if (options.signal?.aborted === true) forward();

@@ -1,28 +1,20 @@
-import { realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-import { InputError, isError, messageOf, StoppedError } from '../base/errors.ts';
+import { InputError, isError, messageOf } from '../base/errors.ts';
 import { createLog, type Log, type LogLevel } from '../base/log.ts';
 import { shapeOf } from '../base/parse-input.ts';
-import { readSettings, type Settings } from '../base/settings.ts';
+import { readSettings } from '../base/settings.ts';
 import { invoke } from './invoke.ts';
 import { toJson } from './output.ts';
-import type { Handler } from './types.ts';
+import { stopOnSignals, type SignalSource } from './signals.ts';
+import { isStream } from './stream.ts';
+import type { AnyHandler, Handler } from './types.ts';
+import type { WorkerSettings } from './worker.ts';
 
 const INPUT_FILE = 'test_input.json';
-const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
-
-type StopSignal = (typeof STOP_SIGNALS)[number];
-
-/** Where signals come from: the process, or what a test gives. */
-export interface SignalSource {
-  on(signal: StopSignal, listener: (signal: StopSignal) => void): unknown;
-  off(signal: StopSignal, listener: (signal: StopSignal) => void): unknown;
-}
 
 export interface ProgramOptions {
   /** Arguments after the script's name. */
@@ -34,7 +26,7 @@ export interface ProgramOptions {
   /** Gets the log, a line at a time. */
   stderr?: (text: string) => void;
   signals?: SignalSource;
-  settings?: Pick<Settings, 'LOG_LEVEL' | 'RUNPOD_ENDPOINT_ID'>;
+  settings?: WorkerSettings;
 }
 
 /**
@@ -44,7 +36,7 @@ export interface ProgramOptions {
  * @returns the exit code: 0, or 1 where there is no job, or it failed. What failed is printed as `{"error": "..."}`.
  */
 export async function runAsProgram<O>(
-  handler: Handler<unknown, O>,
+  handler: AnyHandler<unknown, O>,
   options: ProgramOptions = {},
 ): Promise<number> {
   const write = options.stdout ?? ((text: string) => void process.stdout.write(text));
@@ -65,44 +57,20 @@ export async function runAsProgram<O>(
   }
 }
 
-/**
- * Runs the handler as a program where the module of this `import.meta.url` is what Node was started with, and does
- * nothing where it was imported. The exit code is set, not forced: the process ends when all is written and closed.
- */
-export async function runIfMain<O>(moduleUrl: string, handler: Handler<unknown, O>): Promise<void> {
-  if (isMain(moduleUrl)) process.exitCode = await runAsProgram(handler);
-}
-
-function isMain(moduleUrl: string): boolean {
-  const started = process.argv[1];
-  if (started === undefined) return false;
-  try {
-    return realpathSync(started) === realpathSync(fileURLToPath(moduleUrl));
-  } catch {
-    return false;
-  }
-}
-
 interface LocalJob {
   id: string | undefined;
   input: unknown;
 }
 
-async function runJob<O>(
-  handler: Handler<unknown, O>,
+async function runJob(
+  handler: AnyHandler,
   job: LocalJob,
   log: Log,
   options: ProgramOptions,
 ): Promise<{ json: string; failed: boolean }> {
-  const signals = options.signals ?? process;
-  const stop = new AbortController();
-  const onSignal = (signal: StopSignal): void => {
-    log.warn('Stopping: the platform asked for it', { signal });
-    stop.abort(new StoppedError('shutdown', `stopped by ${signal}`));
-  };
-  for (const signal of STOP_SIGNALS) signals.on(signal, onSignal);
+  using stop = stopOnSignals(log, { signals: options.signals });
   try {
-    const output = await invoke(handler, job.input, {
+    const output = await invoke(collected(handler), job.input, {
       ...(job.id === undefined ? {} : { id: job.id }),
       signal: stop.signal,
       log,
@@ -112,9 +80,15 @@ async function runJob<O>(
   } catch (error) {
     log.error('Job failed', { error });
     throw error;
-  } finally {
-    for (const signal of STOP_SIGNALS) signals.off(signal, onSignal);
   }
+}
+
+/** A generator's output is the list of its pieces. */
+function collected(handler: AnyHandler): Handler {
+  return async (job, context) => {
+    const output = await handler(job, context);
+    return isStream(output) ? await Array.fromAsync(output) : output;
+  };
 }
 
 function hasError(output: unknown): boolean {
@@ -122,13 +96,13 @@ function hasError(output: unknown): boolean {
   return output.error !== null && output.error !== undefined;
 }
 
-interface Arguments {
+export interface Arguments {
   testInput: string | undefined;
   level: LogLevel | undefined;
 }
 
 /** Options of the full worker, and what Node's own wrappers add, are let through. */
-function readArguments(argv: readonly string[]): Arguments {
+export function readArguments(argv: readonly string[]): Arguments {
   const { values } = parseArgs({
     args: [...argv],
     options: { test_input: { type: 'string' }, rp_log_level: { type: 'string' } },
@@ -153,12 +127,12 @@ function levelOf(value: string | boolean | undefined): LogLevel | undefined {
   ]);
 }
 
-function openLog(level: LogLevel | undefined, options: ProgramOptions): Log {
+export function openLog(level: LogLevel | undefined, options: ProgramOptions): Log {
   const settings = options.settings ?? readSettings();
   const onTerminal =
     options.stderr === undefined && process.stderr.isTTY && settings.RUNPOD_ENDPOINT_ID === undefined;
   return createLog({
-    level: level ?? settings.LOG_LEVEL ?? 'info',
+    level: level ?? settings.LOG_LEVEL ?? settings.RUNPOD_LOG_LEVEL ?? settings.RUNPOD_DEBUG_LEVEL ?? 'info',
     format: onTerminal ? 'text' : 'json',
     ...(options.stderr === undefined ? {} : { write: options.stderr }),
   });

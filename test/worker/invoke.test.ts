@@ -93,7 +93,7 @@ describe('invoke', () => {
     };
     await invoke(handler, {}, { id: 'j7', log: createLog({ write: (line) => lines.push(line) }) });
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
-      expect.objectContaining({ job: 'j7' }),
+      expect.objectContaining({ requestId: 'j7' }),
     ]);
   });
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-const PROGRAM = fileURLToPath(new URL('../../src/worker/program.ts', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../src/worker/serve.ts', import.meta.url));
 
 /** Does what the input says: return it, fail, or wait for the signal and tell its reason. */
 const HANDLER = `

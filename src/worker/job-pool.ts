@@ -1,0 +1,158 @@
+import type { HandlerError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { TakenJob } from './client.ts';
+import type { Load } from './concurrency.ts';
+import { createJobControl, type JobControl, type StopOptions } from './job-control.ts';
+
+export interface JobPoolOptions {
+  limit: (load: Omit<Load, 'concurrency'>) => number;
+  /** Never rejects. */
+  run: (job: TakenJob, control: JobControl) => Promise<void>;
+  /** Told of every id from when it is taken until its result is delivered. */
+  held: (id: string) => void;
+  released: (id: string) => void;
+  log: Log;
+}
+
+/** Every job that this worker has taken and not yet answered. */
+export interface JobPool {
+  readonly size: number;
+  /** Jobs that may still be taken now. @throws what the limit throws. */
+  free(): number;
+  /** Starts the jobs as places allow; one that is held already is not started a second time. */
+  add(jobs: readonly TakenJob[]): void;
+  /** The platform wants no result of these, running or queued. */
+  cancel(ids: readonly string[]): void;
+  /** Stops every job there is and every one that is still to come; those that wait start at once. */
+  stop(options: StopOptions): void;
+  /** Answers every job with this error, without waiting for its handler any longer. */
+  giveUp(error: HandlerError): void;
+  /** Resolves when something began or ended, or after so long. */
+  changed(withinMs: number, signal: AbortSignal): Promise<void>;
+  /** Resolves when nothing is held. */
+  idle(): Promise<void>;
+}
+
+export function createJobPool({ limit, run, held, released, log }: JobPoolOptions): JobPool {
+  const controls = new Map<string, JobControl>();
+  const queue: TakenJob[] = [];
+  const running = new Set<string>();
+  const watchers = new Set<() => void>();
+  let stopping: { options: StopOptions; at: number } | undefined;
+  let givingUp: HandlerError | undefined;
+
+  const load = (): Omit<Load, 'concurrency'> => ({ running: running.size, queued: queue.length });
+  const tell = (): void => {
+    for (const wake of [...watchers]) wake();
+  };
+  const release = (id: string): void => {
+    controls.delete(id);
+    running.delete(id);
+    released(id);
+  };
+  const places = (): number => (stopping === undefined && givingUp === undefined ? limit(load()) : Infinity);
+  const pump = (): void => {
+    while (queue.length > 0 && running.size < places()) {
+      const job = queue.shift();
+      const control = job && controls.get(job.id);
+      if (job === undefined || control === undefined) continue;
+      running.add(job.id);
+      void run(job, control).then(() => {
+        release(job.id);
+        advance();
+      });
+    }
+  };
+  // A limit that throws ends the worker where it asks for free places; what is held runs on as it can.
+  const advance = (): void => {
+    try {
+      pump();
+    } catch (error) {
+      log.error('The concurrency cannot be told', { error });
+    }
+    tell();
+  };
+  const stopOne = (control: JobControl): void => {
+    if (stopping === undefined) return;
+    const { options, at } = stopping;
+    const gone = performance.now() - at;
+    control.stop({
+      ...options,
+      handlerMs: Math.max(0, options.handlerMs - gone),
+      ...(options.deliveryMs === undefined ? {} : { deliveryMs: Math.max(0, options.deliveryMs - gone) }),
+    });
+  };
+
+  return {
+    get size() {
+      return controls.size;
+    },
+    free: () => limit(load()) - controls.size,
+    add(jobs) {
+      for (const job of jobs) {
+        if (controls.has(job.id)) {
+          log.warn('A job was handed out a second time: it runs once', { requestId: job.id });
+          continue;
+        }
+        const control = createJobControl();
+        controls.set(job.id, control);
+        held(job.id);
+        queue.push(job);
+        stopOne(control);
+        if (givingUp !== undefined) control.giveUp(givingUp);
+      }
+      advance();
+    },
+    cancel(ids) {
+      for (const id of ids) {
+        const control = controls.get(id);
+        if (control === undefined) continue;
+        control.cancel(CANCEL_GRACE_MS);
+        const place = queue.findIndex((job) => job.id === id);
+        if (place === -1) continue;
+        queue.splice(place, 1);
+        control.dispose();
+        release(id);
+        log.info('Job cancelled before it began', { requestId: id });
+      }
+      advance();
+    },
+    stop(options) {
+      stopping ??= { options, at: performance.now() };
+      for (const control of controls.values()) stopOne(control);
+      advance();
+    },
+    giveUp(error) {
+      givingUp ??= error;
+      for (const control of controls.values()) control.giveUp(error);
+      advance();
+    },
+    changed: (withinMs, signal) =>
+      new Promise((resolve) => {
+        const wake = (): void => {
+          clearTimeout(timer);
+          watchers.delete(wake);
+          signal.removeEventListener('abort', wake);
+          resolve();
+        };
+        const timer = setTimeout(wake, withinMs);
+        watchers.add(wake);
+        signal.addEventListener('abort', wake, { once: true });
+        if (signal.aborted) wake();
+      }),
+    async idle() {
+      while (controls.size > 0) {
+        await new Promise<void>((resolve) => {
+          const wake = (): void => {
+            watchers.delete(wake);
+            resolve();
+          };
+          watchers.add(wake);
+        });
+      }
+    },
+  };
+}
+
+/** How long a cancelled handler may take to end before its place is given to another job. */
+const CANCEL_GRACE_MS = 30_000;

@@ -1,0 +1,44 @@
+import { StoppedError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+
+export const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+export type StopSignal = (typeof STOP_SIGNALS)[number];
+
+/** What a shell expects of a program that a signal has ended: 128 and the signal's number. */
+const EXIT_CODE: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
+
+/** Where signals come from: the process, or what a test gives. */
+export interface SignalSource {
+  on(signal: StopSignal, listener: (signal: StopSignal) => void): unknown;
+  off(signal: StopSignal, listener: (signal: StopSignal) => void): unknown;
+}
+
+export interface StopOnSignals extends Disposable {
+  /** Aborted by the first signal; its reason is a StoppedError `shutdown`. */
+  readonly signal: AbortSignal;
+}
+
+/** The first SIGTERM or SIGINT asks for a stop; a second one ends the process at once, where `exit` is given. */
+export function stopOnSignals(
+  log: Log,
+  { signals = process, exit }: { signals?: SignalSource | undefined; exit?: (code: number) => void },
+): StopOnSignals {
+  const stop = new AbortController();
+  const onSignal = (signal: StopSignal): void => {
+    if (stop.signal.aborted) {
+      if (exit === undefined) return;
+      log.error('Ending at once: asked a second time', { signal });
+      exit(EXIT_CODE[signal]);
+      return;
+    }
+    log.warn('Stopping: the platform asked for it', { signal });
+    stop.abort(new StoppedError('shutdown', `stopped by ${signal}`));
+  };
+  for (const name of STOP_SIGNALS) signals.on(name, onSignal);
+  return {
+    signal: stop.signal,
+    [Symbol.dispose]: () => {
+      for (const name of STOP_SIGNALS) signals.off(name, onSignal);
+    },
+  };
+}

@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+
+import { HandlerError, messageOf, StoppedError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Settings } from '../base/settings.ts';
+import { createDirectHttp } from '../http/direct.ts';
+import { createPlatformClient, type PlatformClient } from './client.ts';
+import { createConcurrency, type Concurrency } from './concurrency.ts';
+import { findUnfit, type FitnessCheck } from './fitness.ts';
+import { startHeartbeat } from './heartbeat.ts';
+import { createJobPool, type JobPool } from './job-pool.ts';
+import { machineChecks } from './machine-checks.ts';
+import { createRefresh } from './refresh.ts';
+import { createAddresses, takeHeaders } from './protocol.ts';
+import { runJob } from './run-job.ts';
+import { hearStops, takeJobs } from './take-loop.ts';
+import type { AnyHandler } from './types.ts';
+
+/** How a handler is served. */
+export interface WorkerOptions {
+  /** Jobs at once: a number, or a function of the load, applied at once. Default: 1. */
+  concurrency?: Concurrency;
+  /** After each job the worker ends and a fresh one takes its place. A handler asks for it by `refresh_worker` too. */
+  refreshWorker?: boolean;
+  /** The output of a generator is the list of all its pieces. Default: an empty list. */
+  aggregateStream?: boolean;
+  /** Beside those of memory and disk: all must hold before the first job is taken. */
+  fitnessChecks?: readonly FitnessCheck[];
+  /** From SIGTERM to the end: the handlers' time to wind up and what it takes to post their results. */
+  shutdownGraceMs?: number;
+}
+
+export type WorkerSettings = Partial<
+  Pick<Settings, Extract<keyof Settings, `RUNPOD_${string}`> | 'JOB_TIMEOUT_MS' | 'LOG_LEVEL'>
+>;
+
+export interface WorkerParts {
+  settings: WorkerSettings;
+  log: Log;
+  /** Aborted when the worker is to stop, with a StoppedError. */
+  stop: AbortSignal;
+}
+
+/** What a container usually gets between SIGTERM and SIGKILL. */
+const SHUTDOWN_GRACE_MS = 10_000;
+/** Of that, what is kept for posting the results; of a short one, a quarter. */
+const POSTING_MS = 2_000;
+/** As the platform's own runtime has it. */
+const PING_INTERVAL_MS = 10_000;
+/** A worker that is to be replaced looks again after this whether all is answered, should nobody tell it. */
+const REFRESH_RECHECK_MS = 1_000;
+/** How long a handler has to end by itself after its time-out. */
+const WIND_UP_MS = 5_000;
+
+/**
+ * A serverless worker: takes jobs, runs them and posts one final result each, until it is told to stop, asked for a
+ * fresh one, or cannot go on. @returns the exit code.
+ * @throws SettingsError for a wrong option or a missing address, before anything is taken.
+ */
+export async function runWorker(
+  handler: AnyHandler,
+  options: WorkerOptions,
+  { settings, log, stop }: WorkerParts,
+): Promise<number> {
+  const limit = createConcurrency(options.concurrency);
+  const workerId = settings.RUNPOD_POD_ID ?? randomUUID();
+  const addresses = createAddresses(settings, workerId);
+  const apiKey = settings.RUNPOD_AI_API_KEY;
+  const http = createDirectHttp();
+  const client = createPlatformClient({ http, addresses, apiKey, log });
+  try {
+    if (!(await isFit(client, options, log, stop))) return 1;
+    if (stop.aborted) return 0;
+    const heartbeat = await startHeartbeat(
+      {
+        ping: addresses.ping,
+        headers: takeHeaders(apiKey),
+        intervalMs: settings.RUNPOD_PING_INTERVAL ?? PING_INTERVAL_MS,
+      },
+      log,
+    );
+    const closing = new AbortController();
+    const ended = new AbortController();
+    const refresh = createRefresh(options.refreshWorker ?? false, {
+      close: () =>
+        closeSoon(closing, new StoppedError('shutdown', 'a fresh worker takes the place of this one')),
+      taken: () => taking.catch(() => undefined),
+      held: () => pool.size,
+      changed: () => pool.changed(REFRESH_RECHECK_MS, ended.signal),
+    });
+    const pool = createJobPool({
+      limit,
+      held: heartbeat.held,
+      released: heartbeat.released,
+      log,
+      run: (job, control) =>
+        runJob(job, control, {
+          handler,
+          client,
+          identity: { workerId, hostname: settings.RUNPOD_POD_HOSTNAME },
+          log,
+          timeoutMs: settings.JOB_TIMEOUT_MS,
+          windUpMs: WIND_UP_MS,
+          aggregateStream: options.aggregateStream ?? false,
+          stopPod: refresh,
+        }),
+    });
+    log.info('Ready for jobs', { worker: workerId });
+    const taking = takeJobs({ client, pool, log, signal: closing.signal });
+    const hearing = hearStops({ client, pool, log, signal: ended.signal });
+    const code = await untilEnd({ taking, closing, pool, stop, log, graceMs: graceOf(options) });
+    ended.abort();
+    await hearing;
+    await heartbeat.close();
+    return code;
+  } finally {
+    await http.close();
+  }
+}
+
+interface Ending {
+  taking: Promise<void>;
+  closing: AbortController;
+  pool: JobPool;
+  stop: AbortSignal;
+  log: Log;
+  graceMs: number;
+}
+
+/** Resolves with the exit code when nothing is held any more. */
+async function untilEnd({ taking, closing, pool, stop, log, graceMs }: Ending): Promise<number> {
+  let code = 0;
+  const onStop = (): void => {
+    const reason =
+      stop.reason instanceof StoppedError
+        ? stop.reason
+        : new StoppedError('shutdown', messageOf(stop.reason));
+    const handlerMs = graceMs - Math.min(POSTING_MS, graceMs / 4);
+    pool.stop({ reason, handlerMs, deliveryMs: graceMs });
+    closeSoon(closing, reason);
+  };
+  const onFatal = (error: unknown): void => {
+    log.error('This worker cannot go on: something failed outside of any job', { error });
+    code = 1;
+    const message = `the worker failed outside of the job: ${messageOf(error)}`;
+    pool.giveUp(new HandlerError('worker_failed', message, { cause: error, retryable: true }));
+    pool.stop({ reason: new StoppedError('shutdown', message), handlerMs: 0, deliveryMs: graceMs });
+    closing.abort(error);
+  };
+  if (stop.aborted) onStop();
+  stop.addEventListener('abort', onStop, { once: true });
+  process.on('uncaughtException', onFatal);
+  process.on('unhandledRejection', onFatal);
+  try {
+    await taking.catch((error: unknown) => {
+      log.error('No more jobs are taken', { error });
+      code = 1;
+      closing.abort(error);
+    });
+    await pool.idle();
+    return code;
+  } finally {
+    stop.removeEventListener('abort', onStop);
+    process.off('uncaughtException', onFatal);
+    process.off('unhandledRejection', onFatal);
+  }
+}
+
+/** Ends the poll. What has arrived already is read before: a job may be among it. */
+function closeSoon(closing: AbortController, reason: StoppedError): void {
+  void setImmediate()
+    .then(() => setImmediate())
+    .then(() => closing.abort(reason));
+}
+
+async function isFit(
+  client: PlatformClient,
+  options: WorkerOptions,
+  log: Log,
+  stop: AbortSignal,
+): Promise<boolean> {
+  const checks = [...machineChecks(), ...(options.fitnessChecks ?? [])];
+  const unfit = await findUnfit(checks, { log, signal: stop }).catch((error: unknown) => {
+    if (!stop.aborted) throw error;
+    return undefined;
+  });
+  if (unfit === undefined) return true;
+  await client.unhealthy(unfit.check, unfit.reason).catch((error: unknown) => {
+    log.error('The platform could not be told', { error });
+  });
+  return false;
+}
+
+function graceOf({ shutdownGraceMs = SHUTDOWN_GRACE_MS }: WorkerOptions): number {
+  if (Number.isFinite(shutdownGraceMs) && shutdownGraceMs >= 0) return shutdownGraceMs;
+  throw new HandlerError('invalid_settings', 'shutdownGraceMs: expected milliseconds from 0 on');
+}
