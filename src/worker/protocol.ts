@@ -45,7 +45,8 @@ export function createAddresses(settings: ProtocolSettings, workerId: string): A
     },
     stops: own(swap(take, '/job-stop')),
     done: (jobId, isStream) => withQuery(ofJob(done, jobId), { isStream: String(isStream) }),
-    stream: stream === undefined ? undefined : (jobId) => ofJob(stream, jobId),
+    stream:
+      stream === undefined ? undefined : (jobId) => withQuery(ofJob(stream, jobId), { isStream: 'true' }),
     ping: ping === undefined ? undefined : own(ping),
     unhealthy:
       ping === undefined

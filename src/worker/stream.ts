@@ -24,9 +24,12 @@ export async function streamOutput(
   { post, aggregate, signal }: StreamOutputOptions,
 ): Promise<unknown[]> {
   const all: unknown[] = [];
+  let count = 0;
   for await (const piece of pieces) {
-    const json = limited(toJson(piece), `piece ${String(all.length)} of the stream`, MAX_CHUNK_BYTES);
-    await post(`{"output":${json}}`);
+    await post(
+      limited(`{"output":${toJson(piece)}}`, `piece ${String(count)} of the stream`, MAX_CHUNK_BYTES),
+    );
+    count += 1;
     if (aggregate) all.push(piece);
     signal.throwIfAborted();
   }
