@@ -1,6 +1,7 @@
 import { toHandlerError } from '../src/base/errors.ts';
 import { optionalSupabase, resolveCredentials } from '../src/base/credentials.ts';
 import { extract } from '../src/embedding/extract.ts';
+import { embeddingFitness } from '../src/embedding/fitness.ts';
 import { parseEmbeddingInput, type EmbeddingInput } from '../src/embedding/input.ts';
 import { leaseModel } from '../src/embedding/job-model.ts';
 import type { EmbeddingOutput } from '../src/embedding/output.ts';
@@ -97,4 +98,4 @@ async function embedAndReturn(
   return output(model);
 }
 
-await runIfMain(import.meta.url, handler);
+await runIfMain(import.meta.url, handler, { fitnessChecks: embeddingFitness() });

@@ -54,7 +54,7 @@ async function serveAs(handler: AnyHandler, options: ServeOptions, program: Prog
 
 /**
  * Serves the handler where the module of this `import.meta.url` is what Node was started with, and does nothing where it
- * was imported. The options may be made then: what they need is not loaded for who only imports the handler.
+ * was imported.
  */
 export async function runIfMain<I, O>(
   moduleUrl: string,

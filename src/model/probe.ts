@@ -1,0 +1,41 @@
+import { SILENT_LOG } from '../base/log.ts';
+import type { Settings } from '../base/settings.ts';
+import { writeModel } from '../onnx/codec.ts';
+import { toEmbeddingModel } from '../onnx/rewrite.ts';
+import { CATALOGUE } from './catalogue.ts';
+import { createSession } from './session.ts';
+import { buildTinyVit } from './small/tiny-models.ts';
+
+const SIDE_PX = 32;
+
+/**
+ * Runs a tiny model on the first provider that comes up, as a job's model would be.
+ * @throws ModelError `gpu_required` where a GPU was promised and none comes up, `model_load_failed` where nothing does.
+ */
+export async function proveProvider(
+  settings: Pick<Settings, 'ONNX_PROVIDERS' | 'REQUIRE_GPU'>,
+): Promise<void> {
+  const { input, outputs } = CATALOGUE['dinov2-base'];
+  const { model, inputName, outputName, fixedBatch } = toEmbeddingModel(buildTinyVit({ size: SIDE_PX }), {
+    input,
+    outputs,
+    width: SIDE_PX,
+    height: SIDE_PX,
+    rescale: 1 / 255,
+    mean: [0.5, 0.5, 0.5],
+    std: [0.5, 0.5, 0.5],
+  });
+  const session = await createSession({
+    model: writeModel(model),
+    inputName,
+    outputName,
+    width: SIDE_PX,
+    height: SIDE_PX,
+    fixedBatch,
+    batchSize: 1,
+    providers: settings.ONNX_PROVIDERS,
+    requireGpu: settings.REQUIRE_GPU ?? false,
+    log: SILENT_LOG,
+  });
+  await session.close();
+}
