@@ -6,7 +6,7 @@ import { causesOf, codesOf, isLasting } from './causes.ts';
 import { shownUrl } from './errors.ts';
 import { plainHeaders } from './headers.ts';
 
-export interface DirectRequest {
+interface DirectRequest {
   method: 'GET' | 'POST';
   url: string;
   headers: Record<string, string>;

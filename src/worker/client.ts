@@ -16,7 +16,7 @@ export interface TakenJob {
   policy?: { executionTimeout?: number | undefined } | undefined;
 }
 
-export interface Delivery {
+interface Delivery {
   jobId: string;
   body: string;
   isStream: boolean;

@@ -6,7 +6,7 @@ import { toJson } from './output.ts';
 import { WORKER_VERSION } from './protocol.ts';
 
 /** What the platform takes as a result at most: `/runsync`'s limit, as no job says how it was submitted. */
-export const MAX_RESULT_BYTES = 20_000_000;
+const MAX_RESULT_BYTES = 20_000_000;
 /** One piece of a stream. */
 export const MAX_CHUNK_BYTES = 1_000_000;
 
@@ -95,7 +95,7 @@ export function limited(json: string, what: string, maxBytes = MAX_RESULT_BYTES)
 }
 
 /** The text without the values that stand under a secret's name in the input, in whatever form. */
-export function withoutSecretsOf(input: unknown, text: string): string {
+function withoutSecretsOf(input: unknown, text: string): string {
   let clean = text;
   const visit = (value: unknown, key: string, depth: number): void => {
     if (typeof value === 'string') {

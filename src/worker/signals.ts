@@ -1,8 +1,8 @@
 import { StoppedError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 
-export const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-export type StopSignal = (typeof STOP_SIGNALS)[number];
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+type StopSignal = (typeof STOP_SIGNALS)[number];
 
 /** What a shell expects of a program that a signal has ended: 128 and the signal's number. */
 const EXIT_CODE: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
