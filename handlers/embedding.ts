@@ -55,13 +55,14 @@ async function embedAndStore(
   const store = createVectorStore({ ...credentials.qdrant, patienceMs });
   const report = openReport({ input, database, store, context });
   const { log } = context;
-  const { signal, skipped, warn, mark } = report;
+  const { signal, skipped, warn, mark, resumed } = report;
   try {
     await report.start();
     const sign = createSigner(database);
     await using lease = await leaseModel({ input, tools, sign, log, signal });
     const { model } = lease;
-    const plan = await planExtraction({ input, database, store, model, skipped, mark, warn, log, signal });
+    const stores = { database, store };
+    const plan = await planExtraction({ input, ...stores, model, skipped, mark, resumed, warn, log, signal });
     report.planned(model, plan.counts);
     const write = createPointWriter({ store, model: model.fingerprint, jobId: input.job_id, report, log });
     await extract({

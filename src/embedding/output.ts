@@ -7,6 +7,8 @@ export interface EmbeddingOutput {
   status: 'success' | 'cancelled' | 'error';
   /** Images whose point the store acknowledged. */
   processed_count: number;
+  /** Those of them that an earlier run of this job had done: not fetched again. */
+  resumed_count: number;
   failed_count: number;
   total_images: number;
   embedding_dim: number | undefined;
@@ -43,6 +45,7 @@ export function outputOf(
   return {
     status,
     processed_count: tally.processed,
+    resumed_count: tally.resumedCount,
     failed_count: tally.failed,
     total_images: tally.total,
     embedding_dim: model?.dim,

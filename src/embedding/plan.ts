@@ -5,23 +5,26 @@ import { checkCollection } from './collections.ts';
 import type { ImageRef } from './image-ref.ts';
 import type { EmbeddingInput } from './input.ts';
 import { createListingTally, type ListingTally } from './listing-tally.ts';
+import { begunCollections } from './resume.ts';
 import { listImages } from './which-images.ts';
 
 export interface PlanOptions {
-  input: EmbeddingInput;
+  input: EmbeddingInput & { job_id: string };
   database: Database;
   store: VectorStore;
   model: { name: string; dim: number; fingerprint: string };
   skipped: ListingTally;
   /** Told of cutouts whose rows do not say that they have their point. */
   mark: (cutouts: readonly ImageRef[]) => Promise<void>;
+  /** Told of images that an earlier run of this job has done. */
+  resumed: (images: readonly ImageRef[]) => Promise<void>;
   warn: (message: string) => void;
   log: Log;
   signal: AbortSignal;
 }
 
 export interface Plan {
-  /** Images by collection, as a pass over the rows counted them just now. */
+  /** Images by collection, as a pass over the rows counted them just now, with those that an earlier run has done. */
   counts: ReadonlyMap<string, number>;
   images: AsyncGenerator<ImageRef>;
 }
@@ -44,12 +47,28 @@ export async function planExtraction(options: PlanOptions): Promise<Plan> {
   }
   const listing = { input, database, store, model: model.fingerprint, signal };
   const counts = new Map(targets.map((name) => [name, 0]));
+  const count = ({ collection }: ImageRef): void => {
+    counts.set(collection, (counts.get(collection) ?? 0) + 1);
+  };
+  const job = { store, jobId: input.job_id, model: model.fingerprint };
+  const begun = await begunCollections(targets, { ...job, signal });
+  /** A job that begins has nothing to look for. */
+  const resume = (done: PlanOptions['resumed']) => (begun.size > 0 ? { ...job, begun, done } : undefined);
   // What a listing warns of belongs into the output too.
   const log: Log = { ...options.log, warn: options.warn };
-  const counted = listImages({ ...listing, log, tally: options.skipped });
-  for await (const { collection } of counted) counts.set(collection, (counts.get(collection) ?? 0) + 1);
+  const countDone = (images: readonly ImageRef[]): Promise<void> => {
+    images.forEach(count);
+    return Promise.resolve();
+  };
+  const counted = listImages({ ...listing, log, tally: options.skipped, resume: resume(countDone) });
+  for await (const image of counted) count(image);
   for (const collection of targets) await store.ensure(collection, model.dim, signal);
-  const again = { log: SILENT_LOG, tally: createListingTally(), unmarked: options.mark };
+  const again = {
+    log: SILENT_LOG,
+    tally: createListingTally(),
+    unmarked: options.mark,
+    resume: resume(options.resumed),
+  };
   return { counts, images: listImages({ ...listing, ...again }) };
 }
 

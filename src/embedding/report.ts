@@ -36,6 +36,8 @@ export interface Report {
   /** The model that runs, and what the counting pass found, by collection. */
   planned(model: { dim: number; fingerprint: string }, counts: ReadonlyMap<string, number>): void;
   written(collection: string, refs: readonly ImageRef[]): Promise<void>;
+  /** Images that have their point from an earlier run of this job. */
+  readonly resumed: (refs: readonly ImageRef[]) => Promise<void>;
   /** Marks the rows of cutouts that have their point. */
   readonly mark: (cutouts: readonly ImageRef[]) => Promise<void>;
   readonly failed: (image: FailedImage) => void;
@@ -170,6 +172,10 @@ export function openReport({ input, database, store, context }: ReportOptions): 
     async written(collection, refs) {
       tally.written(collection, refs);
       await marks.mark(refs);
+    },
+    async resumed(refs) {
+      tally.resumed(refs);
+      await marks.mark(refs.filter((ref) => ref.marked !== true));
     },
     failed(image) {
       const failure = tally.failedWith(image);

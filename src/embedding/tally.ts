@@ -19,6 +19,7 @@ export interface Failure {
 export interface CollectionTally {
   /** Images the counting pass found for it. */
   total: number;
+  /** By this run, or by an earlier run of this job. */
   points_written: number;
   product: number;
   cutout: number;
@@ -33,10 +34,14 @@ export interface Tally {
   readonly processed: number;
   readonly failed: number;
   readonly total: number;
+  /** How many of the processed images an earlier run has done. */
+  readonly resumedCount: number;
   expect(collection: string, images: number): void;
   /** Every image was answered: the totals are what was met, whatever the counting pass had found. */
   close(): void;
   written(collection: string, refs: readonly ImageRef[]): void;
+  /** Written too, by an earlier run of this job. */
+  resumed(refs: readonly ImageRef[]): void;
   failedWith(failed: FailedImage): Failure;
 }
 
@@ -52,6 +57,12 @@ export function createTally(): Tally {
     const tally = collections.get(name) ?? { total: 0, points_written: 0, product: 0, cutout: 0, failed: 0 };
     collections.set(name, tally);
     return tally;
+  };
+  let resumedCount = 0;
+  const written = (collection: string, refs: readonly ImageRef[]): void => {
+    const tally = of(collection);
+    tally.points_written += refs.length;
+    for (const { type } of refs) tally[type] += 1;
   };
   const sum = (key: 'total' | 'points_written' | 'failed'): number =>
     collections.values().reduce((n, tally) => n + tally[key], 0);
@@ -76,10 +87,13 @@ export function createTally(): Tally {
     close() {
       for (const tally of collections.values()) tally.total = tally.points_written + tally.failed;
     },
-    written(collection, refs) {
-      const tally = of(collection);
-      tally.points_written += refs.length;
-      for (const { type } of refs) tally[type] += 1;
+    get resumedCount() {
+      return resumedCount;
+    },
+    written,
+    resumed(refs) {
+      resumedCount += refs.length;
+      for (const ref of refs) written(ref.collection, [ref]);
     },
     failedWith({ ref, error }) {
       of(ref.collection).failed += 1;

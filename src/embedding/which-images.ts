@@ -11,6 +11,7 @@ import { legacyImages } from './legacy-images.ts';
 import { imagesOfProduct, readImageRows, type ImageRows } from './product-images.ts';
 import { productPages, type Product } from './products.ts';
 import { createListingTally, type ListingTally } from './listing-tally.ts';
+import { withoutDone, type ResumeOptions } from './resume.ts';
 
 export interface ListOptions {
   input: EmbeddingInput;
@@ -25,6 +26,8 @@ export interface ListOptions {
   tally?: ListingTally;
   /** See `AppendOptions`. */
   unmarked?: AppendOptions['unmarked'];
+  /** Where the job has run before: what it has done is left out. */
+  resume?: Omit<ResumeOptions, 'signal'> | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -43,6 +46,7 @@ const PAGES_AHEAD = 2;
 export async function* listImages(options: ListOptions): AsyncGenerator<ImageRef> {
   const { input, store, model, tally = createListingTally(), signal } = options;
   let images = chosenImages(options, tally);
+  if (options.resume !== undefined) images = withoutDone(images, { ...options.resume, signal });
   if (input.source_config?.append_only_new) {
     if (store === undefined || model === undefined) {
       throw new HandlerError('internal', 'append_only_new needs the vector store and the model');

@@ -55,7 +55,7 @@ export function describeQdrant(name: string, open: () => Promise<QdrantTarget>):
         expect(await store.inspect(collection)).toEqual({ size: 4, distance: 'Cosine' });
       });
 
-      test('the payload indexes of the contract are there, also in a collection made without them', async () => {
+      test('the payload indexes of the contract, and that of the job, are there, also in a collection made without them', async () => {
         const collection = fresh();
         await client.createCollection(collection, { vectors: { size: 4, distance: 'Cosine' } });
         await client.createPayloadIndex(collection, {
@@ -71,6 +71,7 @@ export function describeQdrant(name: string, open: () => Promise<QdrantTarget>):
           product_id: 'keyword',
           barcode: 'keyword',
           is_primary: 'bool',
+          job_id: 'keyword',
         });
       });
 
