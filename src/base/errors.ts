@@ -100,7 +100,7 @@ export class ModelError extends HandlerError {
 }
 
 /** Why a job was told to stop. An AbortSignal's `reason` in this package is always one of these. */
-export type StopCode = 'cancelled' | 'shutdown' | 'timed_out';
+export type StopCode = 'cancelled' | 'shutdown' | 'timed_out' | 'superseded';
 
 /** The job was stopped: by the page or caller (`cancelled`), by the platform (`shutdown`), or by its deadline. */
 export class StoppedError extends HandlerError {

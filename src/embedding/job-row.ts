@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
+
 import { z } from 'zod';
 
-import { messageOf, StoppedError } from '../base/errors.ts';
+import { messageOf, StoppedError, StoreError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { every, sleep } from '../flow/time.ts';
 import { timeLimit } from '../flow/time-limit.ts';
@@ -16,7 +18,10 @@ interface JobProgress {
 /** A job's row in `embedding_jobs`, held from start to end. */
 export interface JobRow {
   readonly embeddingModelId: string | undefined;
-  /** Writes the last state; never over `cancelled`, and again where the API has overwritten it. */
+  /**
+   * Writes the last state; never over `cancelled`, and again where the API has overwritten it.
+   * @throws StoppedError `superseded` where a later run of the job holds the row.
+   */
   end(status: 'completed' | 'failed' | 'cancelled', errorMessage?: string): Promise<void>;
   /** Writes the progress and leaves the status `running`, so that the job can run again. */
   leave(signal: AbortSignal): Promise<void>;
@@ -26,8 +31,8 @@ export interface JobRowOptions {
   database: Database;
   jobId: string;
   progress: () => JobProgress;
-  /** Told once when the page cancels the job. */
-  onCancelled: (reason: StoppedError) => void;
+  /** Told once when the page cancels the job, or a later run of it takes it over. */
+  onStopped: (reason: StoppedError) => void;
   log: Log;
   warn: (message: string) => void;
   /** Time between two progress writes. */
@@ -54,11 +59,15 @@ const STATE = z.object({
 });
 type State = z.infer<typeof STATE>;
 
+const LEASE = z.object({ lease_holder: z.string().nullable() });
+
 /** What the API may have written over ours. A state that ends a job is never taken back by mere progress. */
 const UNFINISHED = ['pending', 'queued', 'running'];
 
 /**
- * Marks the job `running` and keeps its row up to date, one write a second.
+ * Marks the job `running` and keeps its row up to date, one write a second. From here on the row is this run's: it
+ * carries a lease that each write asks for, so that of two runs of one job the later writes, and the earlier learns
+ * within one interval that it is superseded and writes no more. A database without the column has no lease.
  * @throws StoppedError `cancelled` when the page has cancelled the job already.
  */
 export async function openJobRow(options: JobRowOptions): Promise<JobRow> {
@@ -75,47 +84,81 @@ export async function openJobRow(options: JobRowOptions): Promise<JobRow> {
       filters: [mine],
       signal,
     });
-  const cancel = (): StoppedError => {
-    const stopped = new StoppedError('cancelled', `job ${jobId} was cancelled`);
-    options.onCancelled(stopped);
+  const stop = (code: 'cancelled' | 'superseded'): StoppedError => {
+    const what = code === 'cancelled' ? 'was cancelled' : 'was taken over by a later run of it';
+    const stopped = new StoppedError(code, `job ${jobId} ${what}`);
+    options.onStopped(stopped);
     return stopped;
   };
 
   const first = await read();
   if (first === undefined) warn(`embedding_jobs has no row ${jobId}: progress is not written`);
-  if (first?.status === 'cancelled') throw cancel();
+  if (first?.status === 'cancelled') throw stop('cancelled');
   const before = shownBefore(first);
 
-  /** Writes where the filters let it; false where the page has cancelled the job. */
-  const write = async (values: object, filter: Filter, signal?: AbortSignal): Promise<boolean> => {
+  const lease: Filter = { column: 'lease_holder', op: 'eq', value: randomUUID() };
+  let held: Filter[] = [];
+
+  /** Writes where the filters let it; what stops the job where it may not write any more. */
+  const write = async (
+    values: object,
+    filter: Filter,
+    signal?: AbortSignal,
+  ): Promise<'cancelled' | 'superseded' | undefined> => {
     const changed = await database.update({
       table: 'embedding_jobs',
       values: { ...values },
-      filters: [mine, filter],
+      filters: [mine, filter, ...held],
       signal,
     });
-    return changed > 0 || (await read(signal))?.status !== 'cancelled';
+    if (changed > 0) return undefined;
+    if ((await read(signal))?.status === 'cancelled') return 'cancelled';
+    return (await isSuperseded(signal)) ? 'superseded' : undefined;
+  };
+
+  const isSuperseded = async (signal?: AbortSignal): Promise<boolean> => {
+    if (held.length === 0) return false;
+    const row = await database.find({
+      table: 'embedding_jobs',
+      columns: 'lease_holder',
+      schema: LEASE,
+      filters: [mine],
+      signal,
+    });
+    return row !== undefined && row.lease_holder !== lease.value;
+  };
+
+  /** Nothing of an earlier run is asked for: the later one has the job. */
+  const takeOver = async (values: object): Promise<void> => {
+    try {
+      await write({ ...values, lease_holder: lease.value }, unlessCancelled);
+      held = [lease];
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'supabase_missing_column') throw error;
+      warn(
+        'embedding_jobs has no column lease_holder: two runs of one job would not know of each other; apply supabase/migrations',
+      );
+      await write(values, unlessCancelled);
+    }
   };
   const unlessCancelled: Filter = { column: 'status', op: 'neq', value: 'cancelled' };
   const running = () => ({ status: 'running', ...shownNow(options.progress(), before) });
 
-  await write(
-    {
-      ...running(),
-      error_message: null,
-      completed_at: null,
-      ...(typeof first?.started_at === 'string' ? {} : { started_at: new Date().toISOString() }),
-    },
-    unlessCancelled,
-  );
+  await takeOver({
+    ...running(),
+    error_message: null,
+    completed_at: null,
+    ...(typeof first?.started_at === 'string' ? {} : { started_at: new Date().toISOString() }),
+  });
 
   const ended = new AbortController();
   let silent = false;
   const ticker = every(
     intervalMs,
     async () => {
-      const open = await write(running(), { column: 'status', op: 'in', value: UNFINISHED }, ended.signal);
-      if (!open) cancel();
+      const unfinished: Filter = { column: 'status', op: 'in', value: UNFINISHED };
+      const stopped = await write(running(), unfinished, ended.signal);
+      if (stopped !== undefined) stop(stopped);
       silent = false;
     },
     (error) => {
@@ -138,7 +181,7 @@ export async function openJobRow(options: JobRowOptions): Promise<JobRow> {
       if (now !== status) {
         repeats += 1;
         log.debug('the job row was overwritten; writing it again', { found: now });
-        await write(values, unlessCancelled, signal);
+        if ((await write(values, unlessCancelled, signal)) !== undefined) return;
       } else if (performance.now() - begun >= settleMs) {
         return;
       }
@@ -159,7 +202,9 @@ export async function openJobRow(options: JobRowOptions): Promise<JobRow> {
         completed_at: new Date().toISOString(),
         error_message: errorMessage?.slice(0, ERROR_MESSAGE_CHARS) ?? null,
       };
-      if (!(await write(values, unlessCancelled))) return;
+      const stopped = await write(values, unlessCancelled);
+      if (stopped === 'superseded') throw stop(stopped);
+      if (stopped !== undefined) return;
       using limit = timeLimit(SETTLE_LIMIT_MS, undefined);
       await settle(status, values, limit.signal).catch((error: unknown) => {
         log.warn("the job's last state was written; whether it stands could not be read", {

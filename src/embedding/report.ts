@@ -41,11 +41,15 @@ export interface Report {
   /** Marks the rows of cutouts that have their point. */
   readonly mark: (cutouts: readonly ImageRef[]) => Promise<void>;
   readonly failed: (image: FailedImage) => void;
-  /** Every image was written or failed. */
+  /**
+   * Every image was written or failed.
+   * @throws StoppedError `superseded`: a later run of the job has the row.
+   */
   complete(): Promise<EmbeddingOutput>;
   /**
    * The job ends early. Says so in the row, unless the page cancelled it; what the store took stays counted.
-   * @throws StoppedError `shutdown`: the row stays `running`, so that the job can run again elsewhere.
+   * @throws StoppedError `shutdown`: the row stays `running`, so that the job can run again elsewhere; `superseded`: a
+   * later run of the job has the row.
    */
   abandon(error: unknown): Promise<EmbeddingOutput>;
 }
@@ -130,6 +134,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
   /** The points are stored, or the job failed for a reason of its own: neither changes with what the row says. */
   const endRow = async (status: 'completed' | 'failed' | 'cancelled', message?: string): Promise<void> => {
     await row?.end(status, message).catch((error: unknown) => {
+      if (error instanceof StoppedError && error.code === 'superseded') throw error;
       warn(`the job's row could not be written as ${status}: ${messageOf(error)}`);
     });
   };
@@ -153,7 +158,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
           context.progress({ processed, total: total ?? 0, failed: tally.failed });
           return { processed, total };
         },
-        onCancelled: stopWith,
+        onStopped: stopWith,
         log,
         warn,
       });
@@ -175,7 +180,8 @@ export function openReport({ input, database, store, context }: ReportOptions): 
     },
     async resumed(refs) {
       tally.resumed(refs);
-      await marks.mark(refs.filter((ref) => ref.marked !== true));
+      // Those too whose rows are marked: it may have been by another job, for another model.
+      await marks.mark(refs);
     },
     failed(image) {
       const failure = tally.failedWith(image);
@@ -187,12 +193,16 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       await settle(SETTLE_MS);
       const error = allFailed(tally, skipped);
       if (tally.total === 0) warn('the job found no images to embed');
-      await endRow(error === undefined ? 'completed' : 'failed', error?.message);
-      close();
+      await endRow(error === undefined ? 'completed' : 'failed', error?.message).finally(close);
       return output(error === undefined ? 'success' : 'error', error);
     },
     async abandon(thrown) {
       const error = stop.signal.aborted ? (stop.signal.reason as StoppedError) : toHandlerError(thrown);
+      if (error.code === 'superseded') {
+        log.warn('a later run of this job has taken over; this one stops');
+        close();
+        throw error;
+      }
       if (error.code === 'shutdown') {
         using limit = timeLimit(SETTLE_STOPPED_MS, undefined, outOfTime);
         await row?.leave(limit.signal).catch((fault: unknown) => {
