@@ -43,21 +43,20 @@ export interface Schedule {
   maxPointsInWrite: number | undefined;
 }
 
-const EVENTS = ['SIGKILL', 'SIGTERM', 'twin', 'SIGKILL'] as const;
+const EVENTS = ['SIGKILL', 'SIGKILL', 'SIGTERM', 'twin'] as const;
 const MAX_DISTURBED_STARTS = 3;
-const MAX_AWAY_MS = 2_500;
-const WRITE_LIMITS = [undefined, 3, 6, undefined];
+const MAX_AWAY_MS = 2_000;
+const WRITE_LIMITS = [undefined, 5, undefined];
 
 /** The same for the same seed. `requests` is how many an undisturbed run sends: events lie within them. */
 export function createSchedule(seed: number, requests: number): Schedule {
   const roll = dice(seed);
-  const starts = Array.from({ length: 1 + roll(MAX_DISTURBED_STARTS) }, (_, i): Event[] => {
-    // In every seed at least one process is killed.
-    const what = i === 0 ? 'SIGKILL' : (EVENTS[roll(EVENTS.length)] ?? 'SIGKILL');
-    const at = 1 + roll(requests);
-    if (what !== 'twin') return [{ at, what, which: 0 }];
-    const later = { at: at + roll(requests), what: 'SIGKILL' as const, which: roll(2) };
-    return [{ at, what, which: 0 }, ...(roll(2) === 0 ? [later] : [])];
+  const starts = Array.from({ length: 1 + roll(MAX_DISTURBED_STARTS) }, (): Event[] => {
+    const event: Event = { at: 1 + roll(requests), what: EVENTS[roll(EVENTS.length)] ?? 'SIGKILL', which: 0 };
+    if (event.what !== 'twin') return [event];
+    // One of the two dies, most often: what it had begun is the other's.
+    const death = { at: event.at + roll(requests), what: 'SIGKILL' as const, which: roll(2) };
+    return roll(4) === 0 ? [event] : [event, death];
   });
   const absence = (most: number): Absence => ({
     from: 1 + roll(most),
@@ -79,26 +78,31 @@ export function createSchedule(seed: number, requests: number): Schedule {
 const MOST_ON_AN_IMAGE = 2;
 const MOST_IN_A_ROW = 3;
 /** Of one store in one run; then it behaves. Each costs its client a wait. */
-const MOST_ON_A_STORE = 30;
-const ONE_IN = 8;
+const MOST_ON_A_STORE = 14;
+const ONE_IN = 9;
 
+/** A server that says 501 means it for good. */
+const passingStatus = (roll: Dice): Fault => ({
+  kind: 'status',
+  status: [500, 502, 503, 504][roll(4)] ?? 503,
+});
 const RETRY_LATER: Fault = { kind: 'status', status: 429, retryAfter: 1 };
 const IMAGE_FAULTS: readonly ((roll: Dice) => Fault)[] = [
-  (roll) => ({ kind: 'status', status: 500 + roll(5) }),
+  passingStatus,
   (roll) => (roll(3) === 0 ? RETRY_LATER : { kind: 'status', status: 429, retryAfter: 0 }),
   () => ({ kind: 'cut_before' }),
   () => ({ kind: 'cut_within' }),
   () => ({ kind: 'ends_early' }),
-  (roll) => ({ kind: 'stall', ms: 100 + roll(900) }),
+  (roll) => ({ kind: 'stall', ms: 100 + roll(500) }),
 ];
 const STORE_FAULTS: readonly ((roll: Dice) => Fault)[] = [
-  (roll) => ({ kind: 'status', status: [500, 502, 503, 504][roll(4)] ?? 503 }),
+  passingStatus,
   (roll) => (roll(2) === 0 ? RETRY_LATER : { kind: 'status', status: 429 }),
   () => ({ kind: 'cut_before' }),
   () => ({ kind: 'cut_after' }),
   () => ({ kind: 'cut_within' }),
   () => ({ kind: 'cut_after' }),
-  (roll) => ({ kind: 'stall', ms: 200 + roll(1_500) }),
+  (roll) => ({ kind: 'stall', ms: 200 + roll(800) }),
 ];
 
 export interface AskedRequest {
