@@ -25,6 +25,8 @@ export interface JobRow {
   end(status: 'completed' | 'failed' | 'cancelled', errorMessage?: string): Promise<void>;
   /** Writes the progress and leaves the status `running`, so that the job can run again. */
   leave(signal: AbortSignal): Promise<void>;
+  /** Writes nothing more: the row is another run's. */
+  letGo(): Promise<void>;
 }
 
 export interface JobRowOptions {
@@ -190,6 +192,7 @@ export async function openJobRow(options: JobRowOptions): Promise<JobRow> {
   };
 
   return {
+    letGo: stopTicking,
     embeddingModelId: first?.embedding_model_id ?? undefined,
     async end(status, errorMessage) {
       await stopTicking();

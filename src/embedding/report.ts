@@ -200,6 +200,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       const error = stop.signal.aborted ? (stop.signal.reason as StoppedError) : toHandlerError(thrown);
       if (error.code === 'superseded') {
         log.warn('a later run of this job has taken over; this one stops');
+        await row?.letGo();
         close();
         throw error;
       }

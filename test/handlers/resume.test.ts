@@ -37,7 +37,7 @@ async function runWatched(input: object) {
   const written = qdrant.requests
     .filter(({ method, path }) => method === 'PUT' && path.includes('/points'))
     .flatMap(({ body }) => (JSON.parse(body) as { points: { id: string }[] }).points.map(({ id }) => id));
-  const asked = qdrant.requests.filter(({ method, path }) => method === 'POST' && /\/points$/.test(path));
+  const asked = qdrant.requests.filter(({ method, path }) => method === 'POST' && path.endsWith('/points'));
   return { output, written: written.sort(), asked: asked.length };
 }
 

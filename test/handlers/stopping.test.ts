@@ -241,7 +241,8 @@ describe('a platform that stops the worker', () => {
       const row = await jobRow(cloud, job.jobId);
       expect(row).toMatchObject({ status: 'completed', processed_images: CUTOUTS, total_images: CUTOUTS });
       expect(row.started_at).toEqual(halfway.started_at);
-      expect(shown.length).toBe(CUTOUTS / WRITE_SIZE);
+      // What the first run has done is not written again.
+      expect(shown.length).toBe((CUTOUTS - ANSWERED) / WRITE_SIZE);
       expect(Math.min(...(await Promise.all(shown)))).toBeGreaterThanOrEqual(ANSWERED);
       expect(await imagesIn(cloud, job.collection)).toEqual(job.numbers.map(cutoutId));
       expect([...(await pointsOf(cloud, job.collection)).values()].map((p) => p.payload.job_id)).toEqual(
