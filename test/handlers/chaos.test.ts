@@ -9,7 +9,6 @@ import { askQdrant, cutoutId, pointsOf, type Row } from '../support/job.ts';
 
 /** What happens to the processes in each: `--seed` of `npm run chaos` says the rest. */
 const SEEDS: [number, string][] = [
-  [13, 'SIGKILL'],
   [5, 'SIGTERM'],
   [2, 'twin SIGKILL SIGKILL SIGKILL'],
 ];
