@@ -159,6 +159,7 @@ describe('the points of a matching job', () => {
         product_id: 'keyword',
         barcode: 'keyword',
         is_primary: 'bool',
+        job_id: 'keyword',
       });
       expect(config.params.vectors).toMatchObject({ size: run.output.embedding_dim, distance: 'Cosine' });
     }
@@ -249,6 +250,7 @@ describe('what a matching job gives back', () => {
     expect(run.output).toEqual({
       status: 'success',
       processed_count: PRODUCTS * FRAMES + CUTOUTS - 1,
+      resumed_count: 0,
       failed_count: 1,
       total_images: PRODUCTS * FRAMES + CUTOUTS,
       embedding_dim: expect.any(Number),
@@ -323,7 +325,7 @@ describe('what a matching job gives back', () => {
   });
 
   test('comes with lines that all name the job, and one level for what failed', () => {
-    expect(run.lines.every((line) => line.job === run.jobId)).toBe(true);
+    expect(run.lines.every((line) => line.requestId === run.jobId)).toBe(true);
     const failed = run.lines.filter((line) => line.image === cutoutId(BROKEN));
     expect(failed).toEqual([expect.objectContaining({ level: 'warn', code: 'http_404' })]);
   });

@@ -219,7 +219,7 @@ describe('trying again', () => {
       }
     });
     expect(await storeAt(server.url).ensure('things', 2)).toBe('existed');
-    expect(server.requests.filter((r) => r.url.includes('/index'))).toHaveLength(4);
+    expect(server.requests.filter((r) => r.url.includes('/index'))).toHaveLength(5);
   });
 });
 
