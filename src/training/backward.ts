@@ -1,5 +1,5 @@
 import { ModelError } from '../base/errors.ts';
-import type { Node } from '../onnx/types.ts';
+import type { DataType, Node } from '../onnx/types.ts';
 import { misfit } from './dims.ts';
 import { RULES } from './rules.ts';
 import type { Rule } from './rule.ts';
@@ -14,7 +14,7 @@ import type { ShapedGraph } from './shaped-graph.ts';
  */
 export function gradients(graph: ShapedGraph, loss: string, wrt: readonly string[]): Map<string, string> {
   if (graph.dims(loss).length !== 0) throw misfit(`the loss '${loss}' is no scalar`);
-  const path = pathBetween(graph.ordered(), wrt, loss);
+  const path = pathBetween(graph, wrt, loss);
   refuseWithoutRule(graph, path.nodes);
   const lost = wrt.filter((name) => !path.values.has(name));
   if (lost.length > 0) {
@@ -44,6 +44,12 @@ export function gradients(graph: ShapedGraph, loss: string, wrt: readonly string
   return new Map(wrt.map((name) => [name, found.total(name) ?? '']));
 }
 
+/** Those of `names` that a value depends on by floats, each once, in the order given. */
+export function influencing(graph: ShapedGraph, names: readonly string[], value: string): string[] {
+  const path = pathBetween(graph, names, value);
+  return [...new Set(names)].filter((name) => path.values.has(name));
+}
+
 interface Path {
   /** Nodes between the values and the loss, makers first. */
   nodes: Node[];
@@ -51,12 +57,14 @@ interface Path {
   values: Set<string>;
 }
 
-function pathBetween(ordered: readonly Node[], wrt: readonly string[], loss: string): Path {
+function pathBetween(graph: ShapedGraph, wrt: readonly string[], loss: string): Path {
+  const ordered = graph.ordered();
   const dependent = new Set(wrt);
   for (const node of ordered) {
-    if (node.inputs.some((name) => dependent.has(name))) for (const name of node.outputs) dependent.add(name);
+    if (!node.inputs.some((name) => dependent.has(name))) continue;
+    // Comparisons and indices end the way: a step has no slope.
+    for (const name of node.outputs) if (graph.has(name) && isFloat(graph.type(name))) dependent.add(name);
   }
-  dependent.delete('');
   const needed = new Set([loss]);
   const nodes = ordered
     .toReversed()
@@ -83,6 +91,10 @@ function contributions(graph: ShapedGraph) {
       return sum;
     },
   };
+}
+
+function isFloat(type: DataType): boolean {
+  return type === 'float32' || type === 'float64';
 }
 
 function ruleOf(node: Node): Rule | undefined {
