@@ -47,4 +47,6 @@ export interface LoadedGraph {
   placement?: Placement;
   /** Time of one run on zeros, in milliseconds. */
   runMs: number;
+  /** Lengths of the outputs. */
+  outputs: Readonly<Record<string, readonly number[]>>;
 }

@@ -30,6 +30,7 @@ const EXTRA = { session: { set_denormal_as_zero: '1' } };
 async function load(name: string, model: Uint8Array | string): Promise<LoadedGraph> {
   await unload(name);
   let runMs = 0;
+  let outputs: LoadedGraph['outputs'] = {};
   let outOfMemory: unknown;
   try {
     const opened = await openSession({
@@ -42,17 +43,18 @@ async function load(name: string, model: Uint8Array | string): Promise<LoadedGra
         typeof bytes === 'string' ? Session.create(bytes, settings) : Session.create(bytes, settings),
       probe: async (session) => {
         const begun = performance.now();
-        await session.run(zeros(session)).catch((error: unknown) => {
+        const values = await session.run(zeros(session)).catch((error: unknown) => {
           if (isOutOfMemory(error)) outOfMemory = error;
           throw error;
         });
         runMs = performance.now() - begun;
+        outputs = Object.fromEntries(Object.entries(values).map(([output, { dims }]) => [output, dims]));
       },
     });
     ({ provider } = opened);
     const { session, ...rest } = opened;
     sessions.set(name, session);
-    return { ...rest, runMs };
+    return { ...rest, runMs, outputs };
   } catch (error) {
     throw outOfMemory ?? error;
   }
