@@ -1,4 +1,4 @@
-import { SHARE_ENV, Worker, type TransferListItem } from 'node:worker_threads';
+import { SHARE_ENV, Worker, type Transferable } from 'node:worker_threads';
 
 import { messageOf, ModelError } from '../base/errors.ts';
 
@@ -17,7 +17,7 @@ export interface ThreadCalls<Request> {
   /** Why it takes no calls any more. */
   readonly stopped: ModelError | undefined;
   /** Calls are answered in order. A thread that nobody waits for does not keep the process from ending. */
-  call<Answer>(request: Request, transfer?: readonly TransferListItem[]): Promise<Answer>;
+  call<Answer>(request: Request, transfer?: readonly Transferable[]): Promise<Answer>;
   /** Refuses what still waits and ends the thread once the run under way is over. */
   close(): Promise<void>;
 }
@@ -73,14 +73,14 @@ export function threadCalls<Request>(options: ThreadCallsOptions): ThreadCalls<R
   worker.once('exit', (code) => died(` with exit code ${String(code)}`));
   worker.unref();
 
-  const post = (id: number, request: Request | 'close', transfer: readonly TransferListItem[] = []): void => {
+  const post = (id: number, request: Request | 'close', transfer: readonly Transferable[] = []): void => {
     worker.postMessage({ id, request } satisfies Call<Request | 'close'>, transfer);
   };
   return {
     get stopped() {
       return stopped;
     },
-    call: <Answer>(request: Request, transfer?: readonly TransferListItem[]) =>
+    call: <Answer>(request: Request, transfer?: readonly Transferable[]) =>
       new Promise<Answer>((resolve, reject) => {
         if (stopped !== undefined) {
           reject(stopped);

@@ -7,15 +7,14 @@ import { readModel } from '../onnx/codec.ts';
 import { externalLocations } from '../onnx/external.ts';
 import { keepOutputs, requiredInputs } from '../onnx/inspect.ts';
 import { loadModel } from '../onnx/load-model.ts';
-import type { Node, OnnxModel, ValueInfo } from '../onnx/types.ts';
-import { prepareModel } from './import/prepare.ts';
+import { DATA_TYPE, type Node, type OnnxModel, type ValueInfo } from '../onnx/types.ts';
+import { sizeOf } from './dims.ts';
+import { isWeight, prepareModel } from './import/prepare.ts';
 import type { BaseModel, FeatureSource } from './trainer.ts';
 import { writeModelFiles } from './write-model.ts';
 
 /** The part of a file that gives features. */
 export interface Backbone {
-  /** Its weights in memory and untied; its only output is `output`. */
-  model: OnnxModel;
   input: string;
   output: string;
   /** `class_token`: features are token 0 of `[rows, tokens, length]`; `as_is`: the output is `[rows, length]`. */
@@ -24,9 +23,17 @@ export interface Backbone {
   isExternal: boolean;
 }
 
+/** From here on weights need not be listed among the inputs. */
+const MIN_IR_VERSION = 4;
+
 /** A backbone as a file on the disk; disposing of it removes the file. */
 export interface PlacedBackbone extends Backbone, AsyncDisposable {
+  /** The file: weights untied, `output` its only output. */
   path: string;
+  /** The file's own folder, for passing files. */
+  folder: string;
+  /** How many numbers its weights are. */
+  weights: number;
 }
 
 /**
@@ -35,20 +42,26 @@ export interface PlacedBackbone extends Backbone, AsyncDisposable {
  * @throws ModelError `model_mismatch` where the file has no such output, or ends in no linear classifier.
  */
 export async function placeBackbone(base: BaseModel, features: FeatureSource): Promise<PlacedBackbone> {
-  const backbone = await readBackbone(base, features);
+  const { model, ...backbone } = await readBackbone(base, features);
   const folder = await mkdtemp(join(tmpdir(), 'gpu-handlers-training-'));
   const dispose = (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
     const name = base.folder === null ? `${base.name}.onnx` : basename(base.where);
-    const [path = ''] = await writeModelFiles(join(folder, name), backbone.model);
-    return { ...backbone, path, [Symbol.asyncDispose]: dispose };
+    const [path = ''] = await writeModelFiles(join(folder, name), model);
+    const weights = model.graph.initializers
+      .filter(isWeight)
+      .reduce((sum, { dims }) => sum + sizeOf(dims), 0);
+    return { ...backbone, path, folder, weights, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;
   }
 }
 
-async function readBackbone(base: BaseModel, features: FeatureSource): Promise<Backbone> {
+async function readBackbone(
+  base: BaseModel,
+  features: FeatureSource,
+): Promise<Backbone & { model: OnnxModel }> {
   const isExternal = externalLocations(readModel(base.bytes)).length > 0;
   const original = prepareModel(base.folder === null ? readModel(base.bytes) : await loadModel(base.where));
   const { output, pooling } =
@@ -56,14 +69,19 @@ async function readBackbone(base: BaseModel, features: FeatureSource): Promise<B
       ? chooseOutput(original, base, features.outputs)
       : { output: beforeClassifier(original, base), pooling: 'as_is' as const };
   const there = original.graph.outputs.find(({ name }) => name === output);
-  const outputs: ValueInfo[] = [there ?? { name: output, metadata: [] }];
+  const type = { tensorType: { elemType: DATA_TYPE.float32 } };
+  const outputs: ValueInfo[] = [there ?? { name: output, type, metadata: [] }];
   const graph = keepOutputs({ ...original.graph, outputs }, [output]);
   const [input, ...others] = requiredInputs(graph);
   if (input === undefined || others.length > 0) {
     throw mismatch(base, 'its features must depend on one input, the pictures');
   }
   return {
-    model: { ...original, graph: { ...graph, inputs: [input] } },
+    model: {
+      ...original,
+      irVersion: Math.max(original.irVersion, MIN_IR_VERSION),
+      graph: { ...graph, inputs: [input] },
+    },
     input: input.name,
     output,
     pooling,
@@ -88,7 +106,9 @@ const HARMLESS = new Set(['Identity', 'Softmax', 'LogSoftmax', 'Sigmoid', 'Flatt
 
 /** What the last linear layer reads: Gemm, or Add of a MatMul and a bias, in front of the first output. */
 function beforeClassifier(model: OnnxModel, base: BaseModel): string {
-  const makers = new Map(model.graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
+  const makers = new Map(
+    model.graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)),
+  );
   const weights = new Set(model.graph.initializers.map(({ name = '' }) => name));
   const makerOf = (name: string | undefined): Node | undefined => makers.get(name ?? '');
   let node = makerOf(model.graph.outputs[0]?.name);

@@ -67,7 +67,13 @@ export function loraParameters(layers: readonly LoraLayer[], seed: number): Trai
     };
     return [
       { name: a, dims: [rows, rank], decays: true, rate: 1, values },
-      { name: b, dims: [rank, columns], decays: true, rate: 1, values: () => new Float32Array(rank * columns) },
+      {
+        name: b,
+        dims: [rank, columns],
+        decays: true,
+        rate: 1,
+        values: () => new Float32Array(rank * columns),
+      },
     ];
   });
 }

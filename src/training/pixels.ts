@@ -18,8 +18,14 @@ export function addPixelFront(
   const pixels = g.input(PIXELS, type, [rows, height, width, 3]);
   // Transposed before it is scaled: rows of three are slow to scale on a CPU.
   const planes = g.transpose(g.cast(pixels, 'float32'), [0, 3, 1, 2]);
-  const scale = g.constant(Float32Array.from(std, (deviation) => rescale / deviation), [3, 1, 1]);
-  const shift = g.constant(Float32Array.from(mean, (value, i) => -value / (std[i] ?? 1)), [3, 1, 1]);
+  const scale = g.constant(
+    Float32Array.from(std, (deviation) => rescale / deviation),
+    [3, 1, 1],
+  );
+  const shift = g.constant(
+    Float32Array.from(mean, (value, i) => -value / (std[i] ?? 1)),
+    [3, 1, 1],
+  );
   g.free(input);
   g.node('Add', [g.mul(planes, scale), shift], { dims: [rows, 3, height, width], name: input });
 }

@@ -79,7 +79,8 @@ export function valuesOf(
 ): Float32Array | undefined {
   for (const { name, members } of vectors) {
     const member = members.find((candidate) => candidate.name === parameter);
-    if (member !== undefined) return state[name]?.subarray(member.offset, member.offset + sizeOf(member.dims));
+    if (member !== undefined)
+      return state[name]?.subarray(member.offset, member.offset + sizeOf(member.dims));
   }
   return undefined;
 }

@@ -149,6 +149,8 @@ export interface ExportOptions {
 export interface ExportReport {
   /** The graph's file first. */
   files: readonly string[];
+  /** Name of the output that holds the logits. */
+  output: string;
   /** Largest difference of a logit between training graph and exported file. */
   maxAbsDifference: number;
 }
@@ -169,16 +171,19 @@ export interface Trainer extends AsyncDisposable {
    */
   step(batch: TrainBatch, options: StepOptions): Promise<StepResult>;
   /**
-   * Logits `[count, classes]`, without dropout and margins. `inputs` are `[count, height, width, 3]` bytes, or
-   * `[count, length]` features (a Float32Array) for the strategy `head`.
+   * Logits `[count, classes]`, without dropout and margins. `inputs` are `[count, height, width, 3]` bytes; for the
+   * strategy `head` also features `[count, length]` (a Float32Array).
    */
   evaluate(
     inputs: Uint8Array | Float32Array,
     count: number,
     options?: EvaluateOptions,
   ): Promise<Float32Array>;
-  /** Features `[count, length]` of the file's own weights, before anything was learnt. */
-  features(pixels: Uint8Array, count: number, signal?: AbortSignal): Promise<Float32Array>;
+  /**
+   * Features `[count, length]` of pictures: of the file's own weights for the strategy `head`, else of those that
+   * `evaluate` takes.
+   */
+  features(pixels: Uint8Array, count: number, options?: EvaluateOptions): Promise<Float32Array>;
   /** Keeps a copy of these weights (default as `evaluate`) as `best`; part of the state. */
   markBest(weights?: WeightsName): Promise<void>;
   /** The head as it is, for the next trainer of the same run. */

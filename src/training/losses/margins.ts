@@ -20,7 +20,11 @@ const LEAST_SQUARE = 1e-7;
  * scale · cos(angle + margin) on the target, scale · cos(angle) elsewhere (Deng et al., 2019). Where angle + margin
  * would pass π, and the cosine rise again, it is cos(angle) − margin · sin(π − margin), as in the authors' code.
  */
-export function arcFaceLogits(g: ShapedGraph, { cosines, targets }: Angular, { margin, scale }: Margin): string {
+export function arcFaceLogits(
+  g: ShapedGraph,
+  { cosines, targets }: Angular,
+  { margin, scale }: Margin,
+): string {
   const sines = g.sqrt(g.max(g.sub(1, g.mul(cosines, cosines)), LEAST_SQUARE));
   const turned = g.sub(g.mul(cosines, Math.cos(margin)), g.mul(sines, Math.sin(margin)));
   const shifted = g.sub(cosines, margin * Math.sin(Math.PI - margin));
@@ -29,7 +33,11 @@ export function arcFaceLogits(g: ShapedGraph, { cosines, targets }: Angular, { m
 }
 
 /** scale · (cos(angle) − margin) on the target, scale · cos(angle) elsewhere (Wang et al., 2018). */
-export function cosFaceLogits(g: ShapedGraph, { cosines, targets }: Angular, { margin, scale }: Margin): string {
+export function cosFaceLogits(
+  g: ShapedGraph,
+  { cosines, targets }: Angular,
+  { margin, scale }: Margin,
+): string {
   return g.mul(g.sub(cosines, g.mul(targets, margin)), scale);
 }
 

@@ -22,7 +22,7 @@ export interface Pairs {
 }
 
 /** Keeps a vector of zeros from being divided by zero. */
-const LEAST_SQUARE = 1e-12;
+export const LEAST_SQUARE = 1e-12;
 
 /** Each row divided by its length. */
 export function unitRows(g: ShapedGraph, x: string): string {
