@@ -10,6 +10,8 @@ export interface Window {
   /** Zeros put before and after each axis. */
   before: number[];
   after: number[];
+  /** What of `after` is there only because the last window, with `ceil_mode`, reaches beyond. */
+  beyond: number[];
 }
 
 /**
@@ -30,13 +32,15 @@ export function windowOf(node: Node, spatial: { input: Dims; output: Dims; kerne
     if (auto === 'SAME_LOWER') return Math.ceil(missing(i) / 2);
     return auto === 'VALID' ? 0 : (pads[i] ?? 0);
   });
-  const after = axes.map((i) => {
-    if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') return missing(i) - (before[i] ?? 0);
-    const said = auto === 'VALID' ? 0 : (pads[i + axes.length] ?? 0);
-    const extra = intOf(node, 'ceil_mode') === 1 ? missing(i) - (before[i] ?? 0) : 0;
-    return Math.max(said, extra);
+  const isSame = auto === 'SAME_UPPER' || auto === 'SAME_LOWER';
+  const said = axes.map((i) => {
+    if (isSame) return missing(i) - (before[i] ?? 0);
+    return auto === 'VALID' ? 0 : (pads[i + axes.length] ?? 0);
   });
-  return { kernel: [...spatial.kernel], strides, dilations, before, after };
+  const isRoundedUp = intOf(node, 'ceil_mode') === 1;
+  const beyond = said.map((n, i) => (isRoundedUp ? Math.max(0, missing(i) - (before[i] ?? 0) - n) : 0));
+  const after = said.map((n, i) => n + (beyond[i] ?? 0));
+  return { kernel: [...spatial.kernel], strides, dilations, before, after, beyond };
 }
 
 /** Input elements behind the last window's reach, an axis at a time: what a transposed convolution must add. */

@@ -38,7 +38,7 @@ const WORST_RELATIVE_ERROR = 1e-4;
 interface Trainer extends AsyncDisposable {
   values: Map<string, Float32Array>;
   /** The loss and every gradient at the current values. */
-  step(): Promise<{ loss: number; gradient(name: string): Float32Array }>;
+  step(): Promise<{ loss: number; gradient: (name: string) => Float32Array }>;
 }
 
 /** A fixture's model with a loss and the gradients of all its parameters, which are inputs. */

@@ -114,16 +114,9 @@ function scatterRows(g: ShapedGraph, taken: string, indices: string, { axis, len
   const rows = g.transpose(taken, toFront);
   const count = lengthAt(dims, axis);
   const matrix = g.reshape(rows, [count, sizeOf(dims) / count]);
-  const onOff = g.type(taken) === 'float64' ? Float64Array.of(0, 1) : Float32Array.of(0, 1);
-  const oneHot = g.node(
-    'OneHot',
-    [g.reshape(indices, [count]), g.scalar(length, 'int64'), g.constant(onOff)],
-    {
-      dims: [count, length],
-      type: g.type(taken),
-      attributes: { axis: -1 },
-    },
-  );
+  const rowNumbers = g.reshape(g.ints(range(length)), [1, length]);
+  const asked = g.cast(g.reshape(indices, [count, 1]), 'int64');
+  const oneHot = g.cast(g.compare('Equal', asked, rowNumbers), g.type(taken));
   const summed = g.gemm(oneHot, matrix, { transA: true });
   const apart = g.reshape(summed, [length, ...dims.filter((_, i) => i !== axis)]);
   return g.transpose(apart, inversePermutation(toFront));

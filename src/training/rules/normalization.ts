@@ -12,10 +12,10 @@ const layerNormalization: Rule = (call) => {
   const dims = g.dims(input(0));
   const axis = axisOf(intOf(node, 'axis') ?? -1, dims.length);
   const axes = range(dims.length).filter((i) => i >= axis);
-  // The forward kernel hands out what it computed anyway.
-  const statistics = { type: g.type(input(0)), dims: reducedDims(dims, axes, true) };
-  const mean = g.extraOutput(node, 1, statistics);
-  const inverse = g.extraOutput(node, 2, statistics);
+  // The forward kernel hands out what it computed anyway, as float32.
+  const statistics = { type: 'float32', dims: reducedDims(dims, axes, true) } as const;
+  const extra = (index: number): string => g.cast(g.extraOutput(node, index, statistics), g.type(dy));
+  const [mean, inverse] = [extra(1), extra(2)];
   const normal = g.mul(g.sub(input(0), mean), inverse);
   return [
     needs(0) ? throughMoments(g, { d: g.mul(dy, input(1)), normal, inverse, axes }) : undefined,

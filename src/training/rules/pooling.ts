@@ -57,9 +57,8 @@ function countsUnderWindows(
       const first = place * (window.strides[i] ?? 1) - (window.before[i] ?? 0);
       const taps = range(window.kernel[i] ?? 1).map((k) => first + k * (window.dilations[i] ?? 1));
       const length = spatial.input[i] ?? 1;
-      const [low, high] = withPads
-        ? [-(window.before[i] ?? 0), length + (window.after[i] ?? 0)]
-        : [0, length];
+      const padded = length + (window.after[i] ?? 0) - (window.beyond[i] ?? 0);
+      const [low, high] = withPads ? [-(window.before[i] ?? 0), padded] : [0, length];
       return taps.filter((at) => at >= low && at < high).length;
     }),
   );
