@@ -3,9 +3,9 @@ import type { ShapedGraph } from './shaped-graph.ts';
 /** Values through which no gradient flows. */
 export interface Detached {
   /** A value that equals this one; for `gradients` it comes from nowhere. */
-  detached(value: string): string;
+  readonly detached: (value: string) => string;
   /** Once the gradients are written: lets those values be what they equal. */
-  attach(): void;
+  readonly attach: () => void;
 }
 
 export function detaching(g: ShapedGraph): Detached {

@@ -111,7 +111,7 @@ function addLoss(g: ShapedGraph, features: string, options: Options, detach: Det
   const losses = rowLosses(g, options.loss, {
     scores: headScores(g, dropped, options.loss),
     targets,
-    detached: (value) => detach.detached(value),
+    detached: detach.detached,
   });
   return weightedTotal(g, losses, weights, scale);
 }
