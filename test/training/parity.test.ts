@@ -45,7 +45,11 @@ interface Trainer extends AsyncDisposable {
 async function trainer(folder: string, expected: Expected): Promise<Trainer> {
   const { batch, side, classes } = expected;
   const path = join(folder, 'model.onnx');
-  const { graph, input, output, parameters } = await importGraph({ path, batchSize: batch });
+  const { graph, input, output, parameters } = await importGraph({
+    path,
+    batchSize: batch,
+    inputDims: [batch, 3, side, side],
+  });
   for (const { name, dims } of parameters) {
     graph.free(name);
     graph.input(name, 'float32', dims);
