@@ -1,6 +1,6 @@
 """Writes test/fixtures/training: small models as exporters write them, and what torch says of them.
 
-    pip install torch torchvision timm onnx onnxscript
+    pip install torch torchvision timm transformers onnx onnxscript
     python scripts/write-training-fixtures.py test/fixtures/training [name ...]
 
 For each model: `model.onnx`, `gradients.bin` (float32, the tensors of `expected.json` one after another, in the layout of
@@ -21,6 +21,7 @@ import torchvision
 from onnx import numpy_helper
 from timm.layers import BatchNormAct2d
 from torch import nn
+from transformers import Dinov2Config, Dinov2ForImageClassification
 
 warnings.filterwarnings("ignore")
 
@@ -51,6 +52,26 @@ def dinov2():
     return timm.models.vision_transformer.VisionTransformer(
         img_size=28, patch_size=14, embed_dim=16, depth=2, num_heads=2, num_classes=CLASSES, init_values=0.5, reg_tokens=2
     )
+
+
+class Logits(nn.Module):
+    """A transformers model as a function of the pictures alone."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pictures):
+        return self.model(pixel_values=pictures).logits
+
+
+def dinov2_transformers():
+    """Trained on 56 × 56, fed with less: the position embeddings are resized in the graph."""
+    config = Dinov2Config(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14, num_labels=CLASSES,
+        attn_implementation="eager",
+    )
+    return Logits(Dinov2ForImageClassification(config))
 
 
 def resnet():
@@ -106,6 +127,7 @@ MODELS = {
     # name: (model, pictures' side, exporter)
     "vit": (vit, 32, NEW),
     "dinov2": (dinov2, 28, OLD),
+    "dinov2-transformers": (dinov2_transformers, 42, {**OLD, **UNFOLDED, "open": ["batch", "channels", "height", "width"]}),
     "resnet": (resnet, 48, {**OLD, **UNFOLDED}),
     "convnext": (convnext, 48, OLDER),
     "convnext-opset20": (convnext, 48, {**NEW, "opset_version": 20}),
@@ -188,6 +210,8 @@ def place_in_file(parameter, initializers, taken):
 
 def write(name, folder):
     make, side, exporter = MODELS[name]
+    open_axes = dict(enumerate(exporter.get("open", ["batch"])))
+    exporter = {key: value for key, value in exporter.items() if key != "open"}
     torch.manual_seed(0)
     model = randomise(make())
     pictures = torch.from_numpy(random_numbers(11, BATCH * 3 * side * side).reshape(BATCH, 3, side, side))
@@ -197,7 +221,7 @@ def write(name, folder):
     names = {"input_names": ["pixel_values"], "output_names": ["logits"]}
     batch = {"dynamic_shapes": ({0: torch.export.Dim("batch")},), "external_data": False, "verbose": False}
     if not exporter["dynamo"]:
-        batch = {"dynamic_axes": {"pixel_values": {0: "batch"}, "logits": {0: "batch"}}}
+        batch = {"dynamic_axes": {"pixel_values": open_axes, "logits": {0: "batch"}}}
     torch.onnx.export(model, (pictures,), str(path), **names, **batch, **exporter)
     stored = onnx.load(str(path))
     for node in stored.graph.node:

@@ -15,6 +15,7 @@ import { fixLengths } from './fix-lengths.ts';
 import { modernised } from './modernise.ts';
 import { trainable } from './parameters.ts';
 import { isWeight, prepareModel } from './prepare.ts';
+import { resizeAsProducts } from './resize.ts';
 import { refuseUntrainable, refuseVendors } from './refuse.ts';
 
 export interface ImportOptions {
@@ -71,8 +72,9 @@ export async function importGraph(options: ImportOptions): Promise<ImportedGraph
   addNodes(result, model, shapesOf(folded.values, path));
   result.output(output);
   const names = new Set(trainable(result, weights, output));
-  const order = result.ordered().flatMap((node) => node.inputs.filter((name) => names.has(name)));
-  return { graph: result, input, output, parameters: order.map((name) => parameterOf(result, name)) };
+  const reads = result.ordered().flatMap((node) => node.inputs.filter((name) => names.has(name)));
+  const parameters = [...new Set(reads)].map((name) => parameterOf(result, name));
+  return { graph: result, input, output, parameters };
 }
 
 function chooseOutput(model: OnnxModel, { path, output }: ImportOptions): string {
@@ -110,10 +112,13 @@ function addInitializers(graph: ShapedGraph, tensors: readonly Tensor[]): void {
 function addNodes(graph: ShapedGraph, model: OnnxModel, shapes: ReadonlyMap<string, ValueShape>): void {
   const opset = standardOpset(model);
   for (const node of model.graph.nodes) {
-    const upgraded = modernised(node, opset, graph);
+    const modern = modernised(node, opset, graph);
+    const to = shapes.get(node.outputs[0] ?? '')?.dims;
+    const resized =
+      node.opType === 'Resize' && to !== undefined ? resizeAsProducts(modern, graph, to) : undefined;
     graph.insert(
-      upgraded,
-      upgraded.outputs.map((name) => shapes.get(name)),
+      resized ?? modern,
+      modern.outputs.map((name) => shapes.get(name)),
     );
   }
 }

@@ -7,7 +7,8 @@ import { sizeOf } from '../dims.ts';
  * The model with every weight an initializer of its own: constants become initializers, an Identity that gives a second
  * name to a weight becomes a copy under that name, and a weight that is read in several places is copied for each
  * (`name~2`, `name~3`; the first place keeps the name). Exporters merge weights of equal values, as fresh norms have;
- * trained, they would be pulled in several directions. The result computes the same; values are shared, not copied.
+ * trained, they would be pulled in several directions. What takes a weight apart, as slices of a position embedding, reads
+ * one weight. The result computes the same; values are shared, not copied.
  * Import and export both start from here, so that a name means the same weight in both.
  */
 export function prepareModel(model: OnnxModel): OnnxModel {
@@ -18,6 +19,22 @@ export function prepareModel(model: OnnxModel): OnnxModel {
 export function isWeight(tensor: Tensor): boolean {
   return tensor.dataType === DATA_TYPE.float32 && sizeOf(tensor.dims) > 1;
 }
+
+/** Operators that read a whole weight as a layer's own. */
+const LAYERS = new Set([
+  'Add',
+  'BatchNormalization',
+  'Conv',
+  'ConvTranspose',
+  'Div',
+  'Gemm',
+  'InstanceNormalization',
+  'LayerNormalization',
+  'MatMul',
+  'Mul',
+  'PRelu',
+  'Sub',
+]);
 
 function withoutConstants(graph: Graph): Graph {
   const made = graph.nodes.flatMap((node) => {
@@ -65,6 +82,7 @@ function untie(graph: Graph): Graph {
   const places = new Map<string, number>();
   const copies: Tensor[] = [];
   const nodes = graph.nodes.map((node) => {
+    if (!LAYERS.has(node.opType)) return node;
     const inputs = node.inputs.map((name) => {
       const tensor = weights.get(name);
       if (tensor === undefined) return name;

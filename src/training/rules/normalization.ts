@@ -1,6 +1,6 @@
 import { floatOf, intOf } from '../../onnx/read-attribute.ts';
 import { axisOf, misfit, range, reducedDims, sizeOf } from '../dims.ts';
-import type { Rule, RuleCall } from '../rule.ts';
+import type { Rule } from '../rule.ts';
 import type { ShapedGraph } from '../shaped-graph.ts';
 
 /** What ONNX takes where the file names no epsilon. */
@@ -61,20 +61,12 @@ const batchNormalization: Rule = (call) => {
   ];
 };
 
-const instanceNormalization: Rule = (call) => {
-  const dims = call.g.dims(call.input(0));
-  return groupedNormalization(call, dims[1] ?? 1);
-};
-
-const groupNormalization: Rule = (call) => groupedNormalization(call, intOf(call.node, 'num_groups') ?? 1);
-
-/** Statistics over each group of channels and all places; scale and bias a channel. */
-function groupedNormalization(call: RuleCall, groups: number): (string | undefined)[] {
-  const { g, node, dy, input, needs } = call;
+/** Statistics over all places of a channel. */
+const instanceNormalization: Rule = ({ g, node, dy, input, needs }) => {
   const dims = g.dims(input(0));
   const [batch = 1, channels = 1] = dims;
   const column = [channels, ...dims.slice(2).map(() => 1)];
-  const grouped = [batch, groups, sizeOf(dims) / (batch * groups)];
+  const grouped = [batch, channels, sizeOf(dims.slice(2))];
   const x = g.reshape(input(0), grouped);
   const centred = g.sub(x, g.mean(x, [2]));
   const variance = g.add(g.mean(g.mul(centred, centred), [2]), floatOf(node, 'epsilon') ?? DEFAULT_EPSILON);
@@ -87,11 +79,10 @@ function groupedNormalization(call: RuleCall, groups: number): (string | undefin
     needs(1) ? g.sum(g.mul(dy, g.reshape(normal, dims)), others, false) : undefined,
     needs(2) ? g.sum(dy, others, false) : undefined,
   ];
-}
+};
 
 export const NORMALIZATION_RULES: Readonly<Record<string, Rule>> = {
   LayerNormalization: layerNormalization,
   BatchNormalization: batchNormalization,
   InstanceNormalization: instanceNormalization,
-  GroupNormalization: groupNormalization,
 };
