@@ -1,4 +1,4 @@
-import { createHash, randomUUID, type Hash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -68,9 +68,10 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
   const hash = createHash('sha256').update(headerBytes(header));
   for (const vector of vectors) for (const chunk of chunksOf(bytesOf(vector))) hash.update(chunk);
   header.metadata.sha256 = hash.digest('hex');
-  const passing = `${path}.${randomUUID()}.part`;
+  // Always the same name: what a killed process left of it is written over.
+  const passing = `${path}.part`;
   try {
-    const file = await open(passing, 'wx');
+    const file = await open(passing, 'w');
     try {
       await file.writeFile(headerBytes(header));
       for (const vector of vectors)
