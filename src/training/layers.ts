@@ -5,7 +5,10 @@ import type { ShapedGraph } from './shaped-graph.ts';
 /** A weight with the place of its layer. */
 export interface PlacedParameter {
   parameter: Parameter;
-  /** From 0, the layer nearest to the picture. What stands between two layers (norms, positions) counts to the first. */
+  /**
+   * From 0, the layer nearest to the picture: how many layers lie between it and the picture, on the longest way. Layers
+   * side by side (query, key and value) are one; what stands between two (norms, positions) counts to the first.
+   */
   layer: number;
   /** Is it the matrix or kernel of its layer? Only these decay. */
   isKernel: boolean;
@@ -21,14 +24,19 @@ export function placeParameters(
 ): { placed: PlacedParameter[]; layers: number } {
   const byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
   const placed: PlacedParameter[] = [];
+  /** Layers behind each value. */
+  const behind = new Map<string, number>();
   let layers = 0;
   for (const node of g.ordered()) {
     const kernel = kernelOf(node, byName);
-    if (kernel !== undefined) layers += 1;
+    const before = Math.max(0, ...node.inputs.map((name) => behind.get(name) ?? 0));
+    const after = kernel === undefined ? before : before + 1;
+    for (const output of node.outputs) behind.set(output, after);
+    layers = Math.max(layers, after);
     for (const input of node.inputs) {
       const parameter = byName.get(input);
       if (parameter === undefined) continue;
-      placed.push({ parameter, layer: Math.max(0, layers - 1), isKernel: parameter === kernel });
+      placed.push({ parameter, layer: Math.max(0, after - 1), isKernel: parameter === kernel });
     }
   }
   return { placed, layers };
