@@ -1,6 +1,7 @@
 import type { Node } from '../onnx/types.ts';
 import { intValues } from '../onnx/tensor-values.ts';
 import { misfit } from './dims.ts';
+import type { Target } from './convolution/target.ts';
 import type { ShapedGraph } from './shaped-graph.ts';
 
 /** What a rule knows of the node whose gradients it writes. */
@@ -17,6 +18,9 @@ export interface RuleCall {
   readonly output: (index?: number) => string;
   /** Does anything want the gradient of this input? */
   readonly needs: (index: number) => boolean;
+  /** The node that makes a value, if one does. */
+  readonly maker: (value: string) => Node | undefined;
+  readonly target: Target;
 }
 
 /** Gradients of the node's inputs, in their order; undefined where it has none or none is needed. */
