@@ -10,10 +10,9 @@ export function fuseGelu(graph: ShapedGraph): number {
   const pattern = patternIn(graph);
   let count = 0;
   for (const node of graph.ordered()) {
-    if (node.opType !== 'Mul') continue;
-    const x = geluOf(pattern, node);
+    const x = node.opType === 'Mul' ? geluOf(pattern, node) : undefined;
     if (x === undefined) continue;
-    graph.redirect(node.outputs[0] ?? '', graph.unary('Gelu', x));
+    Object.assign(node, { opType: 'Gelu', inputs: [x], attributes: [] } satisfies Partial<Node>);
     count++;
   }
   return count;
@@ -21,9 +20,18 @@ export function fuseGelu(graph: ShapedGraph): number {
 
 /** The x of the product x · 0.5 · (1 + erf(x/√2)), in whatever order its factors are multiplied. */
 function geluOf(pattern: Pattern, product: Node): string | undefined {
-  const factors = product.inputs.flatMap((input) => pattern.made(input, 'Mul')?.inputs ?? [input]);
-  // x, 0.5 and the sum; a Mul within would have been taken apart.
-  if (factors.length !== 3) return undefined;
+  return product.inputs
+    .map((input, i) => {
+      const within = pattern.made(input, 'Mul');
+      return within === undefined
+        ? undefined
+        : argumentOf(pattern, [product.inputs[1 - i] ?? '', ...within.inputs]);
+    })
+    .find((x) => x !== undefined);
+}
+
+/** x where three factors are x, 0.5 and 1 + erf(x/√2). */
+function argumentOf(pattern: Pattern, factors: readonly string[]): string | undefined {
   const x = factors
     .map((factor) => erfArgument(pattern, pattern.made(factor, 'Add')))
     .find((argument) => argument !== undefined);

@@ -1,4 +1,4 @@
-import { float } from '../../onnx/build.ts';
+import { attributesOf, float } from '../../onnx/build.ts';
 import type { Node } from '../../onnx/types.ts';
 import { axisOf, sameDims } from '../dims.ts';
 import { constantInts } from '../rule.ts';
@@ -16,11 +16,9 @@ export function fuseLayerNorm(graph: ShapedGraph): number {
     const found = node.opType === 'Add' ? layerNormOf(graph, pattern, node) : undefined;
     if (found === undefined) continue;
     const { x, scale, bias, epsilon } = found;
-    const norm = graph.node('LayerNormalization', [x, scale, bias], {
-      dims: graph.dims(x),
-      attributes: { axis: -1, epsilon: float(epsilon) },
-    });
-    graph.redirect(node.outputs[0] ?? '', norm);
+    const attributes = attributesOf({ axis: -1, epsilon: float(epsilon) });
+    const norm = { opType: 'LayerNormalization', inputs: [x, scale, bias], attributes };
+    Object.assign(node, norm satisfies Partial<Node>);
     count++;
   }
   return count;

@@ -37,7 +37,7 @@ export interface Parameter {
   name: string;
   dims: Dims;
   /** As the file has them, rows first. A copy a call. */
-  values(): Float32Array;
+  readonly values: () => Float32Array;
 }
 
 export interface ImportedGraph {
