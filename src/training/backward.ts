@@ -1,6 +1,7 @@
 import { ModelError } from '../base/errors.ts';
 import type { DataType, Node } from '../onnx/types.ts';
 import type { Target } from './convolution/target.ts';
+import { contributions } from './contributions.ts';
 import { misfit } from './dims.ts';
 import { RULES } from './rules.ts';
 import type { Rule } from './rule.ts';
@@ -38,7 +39,7 @@ export function gradients(
   found.add(loss, graph.scalar(1, graph.type(loss)));
   const makers = new Map(path.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
   for (const node of path.nodes.toReversed()) {
-    const outputGradients = node.outputs.map((name) => found.total(name) ?? '');
+    const outputGradients = node.outputs.map((name) => (name === '' ? '' : (found.total(name) ?? '')));
     // A rule may have reached through this node already.
     if (outputGradients.every((name) => name === '')) continue;
     const result = ruleOf(node)?.({
@@ -92,21 +93,6 @@ function pathBetween(graph: ShapedGraph, wrt: readonly string[], loss: string): 
     })
     .toReversed();
   return { nodes, values: needed };
-}
-
-/** What each reader of a value contributes to its gradient, added when it is asked for. */
-function contributions(graph: ShapedGraph) {
-  const parts = new Map<string, string[]>();
-  return {
-    add: (value: string, gradient: string): void => {
-      parts.set(value, [...(parts.get(value) ?? []), gradient]);
-    },
-    total: (value: string): string | undefined => {
-      const sum = parts.get(value)?.reduce((a, b) => graph.add(a, b));
-      if (sum !== undefined) parts.set(value, [sum]);
-      return sum;
-    },
-  };
 }
 
 function isFloat(type: DataType): boolean {

@@ -23,8 +23,18 @@ export interface RuleCall {
   readonly target: Target;
 }
 
+/** The gradient of a part of a value: of what lies from `start` on along an axis. The rest has none. */
+export interface Part {
+  readonly value: string;
+  readonly axis: number;
+  readonly start: number;
+}
+
+/** A value with the type and lengths of that whose gradient it is, or a part of one. */
+export type Gradient = string | Part;
+
 /** Gradients of the node's inputs, in their order; undefined where it has none or none is needed. */
-export type Gradients = readonly (string | undefined)[];
+export type Gradients = readonly (Gradient | undefined)[];
 
 /** Appends what computes the gradients of a node's inputs from those of its outputs. */
 export type Rule = (call: RuleCall) => Gradients;
