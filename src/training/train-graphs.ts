@@ -152,7 +152,8 @@ function addUpdates(
       optimiser,
       {
         parameter: vector.name,
-        gradient: factor === undefined ? gradient : g.mul(gradient, factor),
+        gradient,
+        ...(factor === undefined ? {} : { factor }),
         moments: kinds.map(state),
         decays: vector.decays,
         rate: vector.rate,

@@ -196,6 +196,13 @@ describe('a file that does not fit is refused before anything is trained', () =>
     await expect(createTrainer(trainerOptions(head))).rejects.toMatchObject({ code: 'model_mismatch' });
   });
 
+  test('low-rank updates where there is no linear layer', async () => {
+    const lora = { kind: 'lora', rank: 2, alpha: 4 } as const;
+    await expect(createTrainer(trainerOptions({ ...CONV, strategy: lora }))).rejects.toThrow(
+      /conv.onnx has no linear layers for low-rank updates/,
+    );
+  });
+
   test('a file that is none', async () => {
     const bytes = new Uint8Array(20).fill(7);
     expect(() => readModel(bytes)).toThrow();
