@@ -27,15 +27,19 @@ export function buildResNet50(seed = 1): OnnxModel {
     // Half of what keeps the values' size, since residuals add up.
     const weight = Float32Array.from({ length: to * fan }, () => random() * Math.sqrt(1.5 / fan));
     const pad = (kernel - 1) / 2;
-    return g.node('Conv', [x, g.constant(weight, [to, from, kernel, kernel]), g.constant(new Float32Array(to))], {
-      attributes: {
-        kernel_shape: [kernel, kernel],
-        strides: [stride, stride],
-        pads: [pad, pad, pad, pad],
-        dilations: [1, 1],
-        group: 1,
+    return g.node(
+      'Conv',
+      [x, g.constant(weight, [to, from, kernel, kernel]), g.constant(new Float32Array(to))],
+      {
+        attributes: {
+          kernel_shape: [kernel, kernel],
+          strides: [stride, stride],
+          pads: [pad, pad, pad, pad],
+          dilations: [1, 1],
+          group: 1,
+        },
       },
-    });
+    );
   };
   const pixels = g.input('input', 'float32', ['batch', 3, SIDE_PX, SIDE_PX]);
   const stem = g.node('Relu', [convolve(pixels, { from: 3, to: 64, kernel: 7, stride: 2 })]);
