@@ -71,6 +71,7 @@ async function embedAndStore(
       model,
       write,
       fail: report.failed,
+      repeated: report.repeated,
       signal,
     });
   } catch (error) {
@@ -87,11 +88,11 @@ async function embedAndReturn(
 ): Promise<StatelessOutput> {
   const supabase = optionalSupabase(input, tools.settings);
   const sign = createSigner(supabase && createDatabase(supabase));
-  const { images, write, fail, output } = createStatelessSink(input.images ?? []);
+  const { images, write, fail, repeated, output } = createStatelessSink(input.images ?? []);
   await using lease = await leaseModel({ input, tools, sign, log, signal });
   const { model } = lease;
   try {
-    await extract({ ...stagesOf(tools, sign), images, model, write, fail, signal });
+    await extract({ ...stagesOf(tools, sign), images, model, write, fail, repeated, signal });
   } catch (error) {
     if (toHandlerError(error).code !== 'cancelled') throw error;
     return output(model, 'cancelled');

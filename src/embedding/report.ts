@@ -5,7 +5,7 @@ import type { VectorStore } from '../qdrant/store.ts';
 import type { Database } from '../supabase/database.ts';
 import type { JobContext } from '../worker/types.ts';
 import { writeCollectionRows } from './collection-rows.ts';
-import type { FailedImage } from './extract.ts';
+import type { FailedImage } from './embedded-image.ts';
 import { createFailureRows } from './failure-rows.ts';
 import type { ImageRef } from './image-ref.ts';
 import type { EmbeddingInput } from './input.ts';
@@ -41,6 +41,8 @@ export interface Report {
   /** Marks the rows of cutouts that have their point. */
   readonly mark: (cutouts: readonly ImageRef[]) => Promise<void>;
   readonly failed: (image: FailedImage) => void;
+  /** Images that were not fetched, as another one had their url. */
+  readonly repeated: (images: number) => void;
   /**
    * Every image was written or failed.
    * @throws StoppedError `superseded`: a later run of the job has the row.
@@ -188,6 +190,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       failureRows.add(failure);
       log.warn('an image failed', { image: failure.id, code: failure.code, reason: failure.message });
     },
+    repeated: tally.repeated,
     async complete() {
       tally.close();
       await settle(SETTLE_MS);

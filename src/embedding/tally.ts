@@ -1,5 +1,5 @@
 import { redact } from '../base/redact.ts';
-import type { FailedImage } from './extract.ts';
+import type { FailedImage } from './embedded-image.ts';
 import type { ImageRef } from './image-ref.ts';
 
 /** One failed image as the output and the optional table tell it. */
@@ -36,12 +36,16 @@ export interface Tally {
   readonly total: number;
   /** How many of the processed images an earlier run has done. */
   readonly resumedCount: number;
+  /** How many were not fetched, as another image of this run had their url. */
+  readonly sameUrlCount: number;
   expect(collection: string, images: number): void;
   /** Every image was answered: the totals are what was met, whatever the counting pass had found. */
   close(): void;
   written(collection: string, refs: readonly ImageRef[]): void;
   /** Written too, by an earlier run of this job. */
   resumed(refs: readonly ImageRef[]): void;
+  /** Answered by another image of their url. */
+  readonly repeated: (images: number) => void;
   failedWith(failed: FailedImage): Failure;
 }
 
@@ -59,6 +63,7 @@ export function createTally(): Tally {
     return tally;
   };
   let resumedCount = 0;
+  let sameUrlCount = 0;
   const written = (collection: string, refs: readonly ImageRef[]): void => {
     const tally = of(collection);
     tally.points_written += refs.length;
@@ -89,6 +94,12 @@ export function createTally(): Tally {
     },
     get resumedCount() {
       return resumedCount;
+    },
+    get sameUrlCount() {
+      return sameUrlCount;
+    },
+    repeated(images) {
+      sameUrlCount += images;
     },
     written,
     resumed(refs) {
