@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { HttpError, StoppedError, StoreError } from '../../src/base/errors.ts';
 import { extract } from '../../src/embedding/extract.ts';
 import { storageOf, type ImageRef } from '../../src/embedding/image-ref.ts';
+import { createSameUrls } from '../../src/embedding/same-url.ts';
 import {
   expectNothingRuns,
   LIMITS,
@@ -75,16 +76,6 @@ describe('a url that comes again', () => {
     expect(run.written.size).toBe(5);
   });
 
-  test('is fetched again where so many other urls came in between that it was forgotten', async () => {
-    const others = Array.from({ length: 40 }, (_, i) => 100 + i);
-    const run = runOf(imagesOf([1, ...others.slice(0, 20), 1, ...others.slice(20), ...others, 1]), {
-      limits: { ...LIMITS, downloads: 1, decoders: 1, inference: 1, urls: 30 },
-    });
-    await extract(run.options);
-    expect(reads(run).filter((url) => url === '1')).toHaveLength(2);
-    expect(run.written.size).toBe(83);
-  });
-
   test('is fetched like any other where too many wait already', async () => {
     const gate = Promise.withResolvers<undefined>();
     const run = runOf(imagesOf(Array<number>(20).fill(1)), {
@@ -98,6 +89,41 @@ describe('a url that comes again', () => {
     await done;
     expect(run.written.size).toBe(20);
     expect(run.repeated()).toBeGreaterThanOrEqual(15);
+  });
+});
+
+describe('of the urls that are done', () => {
+  /** Which urls are fetched, where each is done before the image so many places behind it is looked at. */
+  const fetched = async (urls: readonly number[], window: number, later = 1): Promise<number[]> => {
+    const same = createSameUrls({ dim: 1, fail: () => undefined, repeated: () => undefined, window });
+    const drained = Array.fromAsync(same.answered);
+    const underWay: { ref: ImageRef; at: number }[] = [];
+    const seen: number[] = [];
+    let looked = 0;
+    function* images(): Generator<ImageRef> {
+      for (const ref of imagesOf(urls)) {
+        looked += 1;
+        while (underWay[0] !== undefined && underWay[0].at + later <= looked) {
+          const { ref: done } = underWay.shift() ?? { ref };
+          same.embedded([{ ref: done, vector: Float32Array.of(1), content: '' }]);
+        }
+        yield ref;
+      }
+    }
+    for await (const ref of same.firsts(images())) {
+      seen.push(Number(ref.url));
+      underWay.push({ ref, at: looked });
+    }
+    await drained;
+    return seen;
+  };
+
+  test('so many are known, and the one that was asked for the longest time ago is forgotten', async () => {
+    expect(await fetched([1, 2, 3, 1, 4, 1, 2, 4, 1], 3)).toEqual([1, 2, 3, 4, 2]);
+  });
+
+  test('as many images may wait again when those that waited are let go', async () => {
+    expect(await fetched([1, 1, 1, 2, 2, 2], 2, 3)).toEqual([1, 2]);
   });
 });
 
