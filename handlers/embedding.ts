@@ -72,6 +72,7 @@ async function embedAndStore(
       write,
       fail: report.failed,
       repeated: report.repeated,
+      unchanged: report.unchanged,
       signal,
     });
   } catch (error) {
@@ -88,11 +89,11 @@ async function embedAndReturn(
 ): Promise<StatelessOutput> {
   const supabase = optionalSupabase(input, tools.settings);
   const sign = createSigner(supabase && createDatabase(supabase));
-  const { images, write, fail, repeated, output } = createStatelessSink(input.images ?? []);
+  const { output, ...sink } = createStatelessSink(input.images ?? []);
   await using lease = await leaseModel({ input, tools, sign, log, signal });
   const { model } = lease;
   try {
-    await extract({ ...stagesOf(tools, sign), images, model, write, fail, repeated, signal });
+    await extract({ ...stagesOf(tools, sign), ...sink, model, signal });
   } catch (error) {
     if (toHandlerError(error).code !== 'cancelled') throw error;
     return output(model, 'cancelled');

@@ -7,7 +7,7 @@ import { withAddresses, type AddressedImage, type AddressOptions } from './addre
 import { byCollection } from './by-collection.ts';
 import type { EmbeddedImage, FailedImage } from './embedded-image.ts';
 import type { ImageRef } from './image-ref.ts';
-import { createSameUrls } from './same-url.ts';
+import { createSameUrls, type SameUrls } from './same-url.ts';
 
 export interface ExtractOptions {
   images: Source<ImageRef>;
@@ -18,6 +18,8 @@ export interface ExtractOptions {
   /** Writes images of one collection; resolves when the store has acknowledged what it took. */
   write: (collection: string, images: readonly EmbeddedImage[]) => Promise<void>;
   fail: (failed: FailedImage) => void;
+  /** Told of images whose point was made of the bytes that they still have: they go no further. Never rejects. */
+  unchanged: (images: readonly ImageRef[]) => Promise<void>;
   /** Told of images that were not fetched, as another one had their url: they are written, or fail, with that one. */
   repeated: (images: number) => void;
   limits: ExtractLimits;
@@ -70,7 +72,7 @@ async function run(options: ExtractOptions, stop: AbortController): Promise<void
   const urls = createSameUrls({ ...options, dim: options.model.dim, window: limits.urls });
   const stages = { ...options, fail: urls.failed };
   const addressed = endingAll(withAddresses(urls.firsts(options.images), stages), end);
-  const downloaded = mapConcurrent(addressed, limits.downloads, alone(stages, download), all);
+  const downloaded = mapConcurrent(addressed, limits.downloads, alone(stages, download(urls)), all);
   const decoded = mapConcurrent(present(downloaded), limits.decoders, alone(stages, decode), all);
   const grouped = batches(present(decoded), options.model.batchSize);
   const embedded = mapConcurrent(
@@ -100,12 +102,13 @@ interface Decoded {
   content: string;
 }
 
-async function download(
-  { source, signal }: ExtractOptions,
-  { ref, address }: AddressedImage,
-): Promise<Downloaded> {
-  const { bytes, contentHash } = await source.read(address, signal);
-  return { ref, bytes, content: contentHash };
+/** Null where the bytes are what all points that they are for were made of. */
+function download(urls: SameUrls): Stage<AddressedImage, Downloaded> {
+  return async ({ source, signal }, { ref: asked, address }) => {
+    const { bytes, contentHash: content } = await source.read(address, signal);
+    const ref = await urls.fetched(asked, content);
+    return ref && { ref, bytes, content };
+  };
 }
 
 async function decode(options: ExtractOptions, { ref, bytes, content }: Downloaded): Promise<Decoded> {
@@ -128,10 +131,13 @@ async function embed({ model, fail }: ExtractOptions, images: readonly Decoded[]
   });
 }
 
+/** What is done with one image; null: it goes no further. */
+type Stage<A, B> = (options: ExtractOptions, image: A) => Promise<B | null>;
+
 /** Runs a stage for one image: what goes wrong fails this image, and a stop stops all. */
 function alone<A extends { ref: ImageRef }, B>(
   options: ExtractOptions,
-  stage: (options: ExtractOptions, image: A) => Promise<B>,
+  stage: Stage<A, B>,
 ): (image: A) => Promise<B | null> {
   return async (image) => {
     try {

@@ -41,6 +41,8 @@ export interface Report {
   /** Marks the rows of cutouts that have their point. */
   readonly mark: (cutouts: readonly ImageRef[]) => Promise<void>;
   readonly failed: (image: FailedImage) => void;
+  /** Images whose point was made of the bytes that they still have. Never rejects. */
+  readonly unchanged: (images: readonly ImageRef[]) => Promise<void>;
   /** Images that were not fetched, as another one had their url. */
   readonly repeated: (images: number) => void;
   /**
@@ -155,7 +157,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
         database,
         jobId: input.job_id,
         progress: () => {
-          const processed = tally.processed + tally.failed;
+          const processed = tally.processed + tally.unchanged + tally.failed;
           const total = model === undefined ? undefined : tally.total;
           context.progress({ processed, total: total ?? 0, failed: tally.failed });
           return { processed, total };
@@ -191,6 +193,11 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       log.warn('an image failed', { image: failure.id, code: failure.code, reason: failure.message });
     },
     repeated: tally.repeated,
+    async unchanged(refs) {
+      tally.unchangedAre(refs);
+      skipped.already_in_collection += refs.length;
+      await marks.markTogether(refs.filter(({ marked }) => marked === false));
+    },
     async complete() {
       tally.close();
       await settle(SETTLE_MS);

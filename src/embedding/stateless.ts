@@ -38,6 +38,7 @@ export interface StatelessSink {
   write: (collection: string, images: readonly EmbeddedImage[]) => Promise<void>;
   fail: (failed: FailedImage) => void;
   repeated: (images: number) => void;
+  unchanged: () => Promise<void>;
   output: (model: { dim: number; fingerprint: string }, status?: 'cancelled') => StatelessOutput;
 }
 
@@ -69,6 +70,8 @@ export function createStatelessSink(images: readonly LegacyImage[]): StatelessSi
       tally.failedWith(image);
     },
     repeated: tally.repeated,
+    // No image comes with a point.
+    unchanged: () => Promise.resolve(),
     output(model, status) {
       const error =
         vectors.size === 0 && failed.size > 0

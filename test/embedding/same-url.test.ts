@@ -95,7 +95,13 @@ describe('a url that comes again', () => {
 describe('of the urls that are done', () => {
   /** Which urls are fetched, where each is done before the image so many places behind it is looked at. */
   const fetched = async (urls: readonly number[], window: number, later = 1): Promise<number[]> => {
-    const same = createSameUrls({ dim: 1, fail: () => undefined, repeated: () => undefined, window });
+    const same = createSameUrls({
+      dim: 1,
+      fail: () => undefined,
+      repeated: () => undefined,
+      unchanged: () => Promise.resolve(),
+      window,
+    });
     const drained = Array.fromAsync(same.answered);
     const underWay: { ref: ImageRef; at: number }[] = [];
     const seen: number[] = [];

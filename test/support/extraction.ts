@@ -49,6 +49,8 @@ export interface Run {
   most: Record<Stage, number>;
   written: Map<string, { collection: string; vector: number[]; content: string }>;
   failed: FailedImage[];
+  /** Ids of images that were said to have the bytes that their point was made of. */
+  unchanged: string[];
   /** How many images were said to have been answered by another one of their url. */
   repeated: () => number;
 }
@@ -74,6 +76,7 @@ export function runOf(images: readonly ImageRef[], given: Given = {}): Run {
     most: none(),
     written: new Map(),
     failed: [],
+    unchanged: [],
   };
   let listed = 0;
   let left = false;
@@ -149,6 +152,10 @@ export function runOf(images: readonly ImageRef[], given: Given = {}): Run {
         },
       ),
     fail: (image) => run.failed.push(image),
+    unchanged: (some) => {
+      run.unchanged.push(...some.map(({ id }) => id));
+      return Promise.resolve();
+    },
     repeated: (count) => (repeated += count),
     limits: given.limits ?? LIMITS,
     signal: stop.signal,
