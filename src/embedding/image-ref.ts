@@ -1,7 +1,5 @@
+import type { StoredFile } from '../job/stored-file.ts';
 import type { PointId } from '../qdrant/store.ts';
-
-/** Where a path without a scheme lies. */
-const FRAMES_BUCKET = 'frames';
 
 /** One image that a job embeds: where it is, which point it becomes, and what that point says about it. */
 export interface ImageRef {
@@ -13,17 +11,9 @@ export interface ImageRef {
   /** As stored, never signed; the payload's `url`. */
   url: string;
   /** Where the image lies when `url` is a path in Supabase Storage; null when it is an address. */
-  storage: { bucket: string; path: string } | null;
+  storage: StoredFile | null;
   /** A cutout whose row says already that it has its point. */
   marked?: boolean;
   /** The payload without `id`, `type`, `url`, `model`, `job_id` and `content`. */
   metadata: Record<string, unknown>;
-}
-
-const SCHEME = /^[a-z][a-z0-9+.-]*:/i;
-
-/** The storage object that a stored url means; null where it is an address of its own (`https:`, `data:`) or empty. */
-export function storageOf(url: string): ImageRef['storage'] {
-  const path = url.replace(/^\/+/, '');
-  return path === '' || SCHEME.test(url) ? null : { bucket: FRAMES_BUCKET, path };
 }
