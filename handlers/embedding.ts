@@ -7,7 +7,7 @@ import { leaseModel } from '../src/embedding/job-model.ts';
 import type { EmbeddingOutput } from '../src/embedding/output.ts';
 import { planExtraction } from '../src/embedding/plan.ts';
 import { openReport } from '../src/embedding/report.ts';
-import { createSigner } from '../src/embedding/sign.ts';
+import { createSigner } from '../src/job/sign.ts';
 import { stagesOf } from '../src/embedding/stages.ts';
 import { createStatelessSink, type StatelessOutput } from '../src/embedding/stateless.ts';
 import { createEmbeddingTools, type EmbeddingTools } from '../src/embedding/tools.ts';

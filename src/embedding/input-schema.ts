@@ -1,10 +1,7 @@
 import { z } from 'zod';
 
-import { MODEL_TYPES } from '../model/catalogue.ts';
 import {
   address,
-  checkpointUrl,
-  collectionName,
   imageUrl,
   oneOf,
   secretKey,
@@ -13,7 +10,9 @@ import {
   uuids,
   wholeNumber,
   yesOrNo,
-} from './input-fields.ts';
+} from '../job/fields.ts';
+import { MODEL_TYPES } from '../model/catalogue.ts';
+import { checkpointUrl, collectionName } from './input-fields.ts';
 import { PRODUCT_FILTER } from './input-filter.ts';
 
 const OBJECT = { error: 'expected an object' };

@@ -1,6 +1,6 @@
 import { HandlerError, messageOf, StoppedError, toHandlerError } from '../base/errors.ts';
-import { lingering } from '../flow/time.ts';
 import { timeLimit } from '../flow/time-limit.ts';
+import { followContext } from '../job/stop.ts';
 import type { VectorStore } from '../qdrant/store.ts';
 import type { Database } from '../supabase/database.ts';
 import type { JobContext } from '../worker/types.ts';
@@ -58,8 +58,6 @@ export interface Report {
   abandon(error: unknown): Promise<EmbeddingOutput>;
 }
 
-/** What is under way when a job is told to stop has so long to end; the page and the platform wait for little more. */
-const LATE_MS = 3_000;
 /** For the rows about collections, at a job's good end and at any other. */
 const SETTLE_MS = 60_000;
 const SETTLE_STOPPED_MS = 5_000;
@@ -69,8 +67,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
   const begun = performance.now();
   const tally = createTally();
   const skipped = createListingTally();
-  const stop = new AbortController();
-  const late = lingering(stop.signal, LATE_MS);
+  const stop = followContext(context);
   const warnings: string[] = [];
   let model: { dim: number; fingerprint: string } | undefined;
   let row: JobRow | undefined;
@@ -82,7 +79,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
   };
   const marks = keepMarking({
     mark: (cutouts, signal) => marker?.mark(cutouts, signal) ?? Promise.resolve(0),
-    signal: late.signal,
+    signal: stop.lateSignal,
     log,
     warn,
   });
@@ -90,19 +87,8 @@ export function openReport({ input, database, store, context }: ReportOptions): 
   const modelId = (): string | undefined =>
     input.collection_metadata?.embedding_model_id ?? row?.embeddingModelId;
 
-  const stopWith = (reason: unknown): void => {
-    stop.abort(
-      reason instanceof StoppedError ? reason : new StoppedError('cancelled', 'the caller stopped the job'),
-    );
-  };
-  const onContextAbort = (): void => {
-    stopWith(context.signal.reason);
-  };
-  if (context.signal.aborted) onContextAbort();
-  else context.signal.addEventListener('abort', onContextAbort, { once: true });
   const close = (): void => {
-    context.signal.removeEventListener('abort', onContextAbort);
-    late.release();
+    stop.release();
   };
 
   const output = (status: EmbeddingOutput['status'], error?: HandlerError): EmbeddingOutput => {
@@ -145,14 +131,13 @@ export function openReport({ input, database, store, context }: ReportOptions): 
 
   return {
     signal: stop.signal,
-    lateSignal: late.signal,
+    lateSignal: stop.lateSignal,
     skipped,
     warn,
     mark: (cutouts) => marks.mark(cutouts),
     async start() {
       // Stopped before it began: a job that runs again elsewhere leaves no trace, and a cancelled one says so.
-      if (stop.signal.aborted && (stop.signal.reason as StoppedError).code === 'shutdown')
-        throw stop.signal.reason;
+      if (stop.reason?.code === 'shutdown') throw stop.reason;
       row = await openJobRow({
         database,
         jobId: input.job_id,
@@ -162,7 +147,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
           context.progress({ processed, total: total ?? 0, failed: tally.failed });
           return { processed, total };
         },
-        onStopped: stopWith,
+        onStopped: stop.stopWith,
         log,
         warn,
       });
@@ -207,7 +192,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       return output(error === undefined ? 'success' : 'error', error);
     },
     async abandon(thrown) {
-      const error = stop.signal.aborted ? (stop.signal.reason as StoppedError) : toHandlerError(thrown);
+      const error = stop.reason ?? toHandlerError(thrown);
       if (error.code === 'superseded') {
         log.warn('a later run of this job has taken over; this one stops');
         await row?.letGo();

@@ -1,6 +1,7 @@
 import { HandlerError } from '../base/errors.ts';
+import { storageOf } from '../job/stored-file.ts';
 import type { EmbeddedImage, FailedImage } from './embedded-image.ts';
-import { storageOf, type ImageRef } from './image-ref.ts';
+import type { ImageRef } from './image-ref.ts';
 import type { LegacyImage } from './input.ts';
 import { createTally, type Failure } from './tally.ts';
 

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 
 import { HttpError, StoppedError, StoreError } from '../../src/base/errors.ts';
 import { extract } from '../../src/embedding/extract.ts';
-import { storageOf, type ImageRef } from '../../src/embedding/image-ref.ts';
+import type { ImageRef } from '../../src/embedding/image-ref.ts';
+import { storageOf } from '../../src/job/stored-file.ts';
 import { createSameUrls } from '../../src/embedding/same-url.ts';
 import {
   expectNothingRuns,
