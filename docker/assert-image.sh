@@ -1,9 +1,10 @@
 #!/bin/sh
 # The last step of an image's build: ends it where the image could not use a GPU, or holds what it should not.
-# Usage: assert-image.sh APP_FOLDER
+# Usage: assert-image.sh APP_FOLDER HANDLER
 set -eu
 
 app=$1
+handler=$2
 runtime=$app/node_modules/onnxruntime-node/bin/napi-v6
 here=$runtime/linux/x64
 
@@ -12,13 +13,15 @@ fail() {
   exit 1
 }
 
-for file in onnxruntime_binding.node libonnxruntime.so.1 libonnxruntime_providers_shared.so libonnxruntime_providers_cuda.so; do
+for file in onnxruntime_binding.node libonnxruntime.so.1 \
+  libonnxruntime_providers_shared.so libonnxruntime_providers_cuda.so; do
   [ -f "$here/$file" ] || fail "$here/$file is missing"
 done
 
 # Every library that is linked must be there, in the version that is linked: a provider for CUDA 13 stops here.
 # libcuda.so.1 is the driver's, and comes with the machine.
-missing=$(ldd "$here/onnxruntime_binding.node" "$here/libonnxruntime_providers_cuda.so" | grep 'not found' | grep -v '^[[:space:]]*libcuda\.so\.1 ' || true)
+linked=$(ldd "$here/onnxruntime_binding.node" "$here/libonnxruntime_providers_cuda.so")
+missing=$(echo "$linked" | grep 'not found' | grep -v '^[[:space:]]*libcuda\.so\.1 ' || true)
 [ -z "$missing" ] || fail "libraries of the CUDA provider are missing:
 $missing"
 
@@ -33,6 +36,8 @@ done
 [ -z "${LD_PRELOAD:-}" ] || [ -f "$LD_PRELOAD" ] || fail "$LD_PRELOAD is missing"
 
 cd "$app"
-[ -f test_input.json ] || fail 'test_input.json is missing'
+for file in test_input.json "$handler"; do
+  [ -f "$file" ] || fail "$file is missing"
+done
 node -e "require('onnxruntime-node'); require('sharp')" || fail 'a native module does not load'
 echo "node $(node --version), $(node -p "'onnxruntime-node ' + require('onnxruntime-node/package.json').version")"
