@@ -28,8 +28,8 @@ const WORKERS_SCHEMA = z.object({
 const JOB_SCHEMA = z.object({
   id: z.string(),
   status: z.string(),
-  output: z.unknown(),
-  error: z.unknown(),
+  output: z.unknown().optional(),
+  error: z.unknown().optional(),
   workerId: z.string().nullish(),
 });
 export type SmokeJob = z.infer<typeof JOB_SCHEMA>;
@@ -133,6 +133,7 @@ function refusal(method: string, url: string, { status, headers, body }: DirectA
   const reasons = [
     [title, detail].filter(Boolean).join(': '),
     errors === undefined ? undefined : JSON.stringify(errors),
+    status === 401 || status === 403 ? 'check RUNPOD_API_KEY and what it may do' : undefined,
   ].filter(Boolean);
   const what = reasons.length > 0 ? reasons.join('; ') : 'it does not say why';
   const wait = retryAfterOf(headers);

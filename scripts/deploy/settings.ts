@@ -113,7 +113,7 @@ export function readDeploySettings({ file, environment, needsKey }: DeploySource
   const faults = [...(deploy.error?.issues ?? []), ...(worker.error?.issues ?? [])].map(
     (issue) => `${String(issue.path[0])}: ${issue.message}`,
   );
-  if (needsKey && own['RUNPOD_API_KEY'] === undefined) faults.unshift('RUNPOD_API_KEY: is required');
+  if (needsKey && own.RUNPOD_API_KEY === undefined) faults.unshift('RUNPOD_API_KEY: is required');
   if (deploy.data === undefined || faults.length > 0)
     throw new SettingsError(`settings of the deployment are wrong: ${faults.join('; ')}`);
   return { ...deploy.data, jobTimeoutMs: worker.data?.JOB_TIMEOUT_MS, workerEnv };
