@@ -148,6 +148,14 @@ test('a smoke job that a worker of the image before has run proves nothing: anot
   expect(seen().filter((request) => request === 'POST /v2/ep1/run')).toHaveLength(3);
 });
 
+test('nor does one whose worker has the settings of before, though its image is the same', async () => {
+  await bench.deploy(['embedding']);
+  bench.server.isStale = (job) => job === 'job2';
+  const { code } = await bench.deploy(['embedding'], { env: { DEPLOY_DISK_GB: '40' } });
+  expect(code).toBe(0);
+  expect(seen().filter((request) => request === 'POST /v2/ep1/run')).toHaveLength(3);
+});
+
 test('files that differ from the commit are refused by name before anything is built', async () => {
   await writeFile(join(bench.folder, 'stray.ts'), '');
   const { code, text } = await bench.deploy(['embedding']);

@@ -21,14 +21,11 @@ interface Container {
   ports?: string[] | undefined;
   registry?: string | null | undefined;
 }
-export type RestTemplate = Container & { id: string; name: string };
-export type RestEndpoint = Container & { id: string; name: string; version: number } & Record<
-    string,
-    unknown
-  >;
+type RestTemplate = Container & { id: string; name: string };
+type RestEndpoint = Container & { id: string; name: string; version: number } & Record<string, unknown>;
 
 /** How a job on an image goes: the states one look after the other, the last of them for good. */
-export type JobScript = readonly { status: string; output?: unknown; error?: unknown }[];
+type JobScript = readonly { status: string; output?: unknown; error?: unknown }[];
 
 export interface RestServer extends AsyncDisposable {
   url: string;
@@ -40,6 +37,8 @@ export interface RestServer extends AsyncDisposable {
   jobOf: (image: string) => JobScript;
   /** The image of the worker that takes a job: the endpoint's own, or one that is left from before. */
   workerImage: (endpoint: RestEndpoint, jobs: number) => string;
+  /** Does the worker of this job still have the settings of before? */
+  isStale: (jobId: string) => boolean;
   workerStates: Record<string, number>;
   /** A look at each request before it is answered; what it returns is the answer. */
   intercept: (
@@ -240,7 +239,7 @@ export async function startRestServer(): Promise<RestServer> {
           ...one,
           status: 'IDLE',
           gpuCount: 1,
-          isStale: one.image !== image,
+          isStale: server.isStale(one.id.replace('worker-', '')) || one.image !== image,
         })),
       };
     }
@@ -281,6 +280,7 @@ export async function startRestServer(): Promise<RestServer> {
     cancelled: [],
     jobOf: () => SUCCESS,
     workerImage: ({ image }) => image,
+    isStale: () => false,
     workerStates: { idle: 0, initializing: 1 },
     intercept: () => undefined,
     async [Symbol.asyncDispose]() {
