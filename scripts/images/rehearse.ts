@@ -101,7 +101,8 @@ async function copy(step: Instruction, { root, stage, done, skip }: StepContext)
   }
   for (const source of sources) {
     const path = inside(origin, source);
-    if (path.startsWith('/usr/local/bin/') || (from !== undefined && !(await exists(path)))) {
+    // Outside of its working folder a stage has what its base image brings: here nothing.
+    if (!path.startsWith(inside(origin, '.'))) {
       skip(`COPY ${step.flags.join(' ')} ${step.text}`);
       continue;
     }
@@ -116,13 +117,6 @@ async function copy(step: Instruction, { root, stage, done, skip }: StepContext)
 
 function inside({ root, workdir }: StageFolder, path: string): string {
   return join(root, resolve(workdir, path));
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 async function run(command: string, cwd: string): Promise<void> {
