@@ -1,5 +1,4 @@
 import { HandlerError, messageOf, StoppedError, toHandlerError } from '../base/errors.ts';
-import { lingering } from '../flow/time.ts';
 import { timeLimit } from '../flow/time-limit.ts';
 import type { VectorStore } from '../qdrant/store.ts';
 import type { Database } from '../supabase/database.ts';
@@ -14,6 +13,7 @@ import { keepMarking } from './keep-marking.ts';
 import { createListingTally, type ListingTally } from './listing-tally.ts';
 import { createCutoutMarker, type CutoutMarker } from './mark-cutouts.ts';
 import { outputOf, type EmbeddingOutput } from './output.ts';
+import { stopTimes } from './stop-times.ts';
 import { createTally, type Tally } from './tally.ts';
 
 export interface ReportOptions {
@@ -27,7 +27,9 @@ export interface ReportOptions {
 export interface Report {
   /** Aborts when the job is to stop, for whichever reason; the reason is a StoppedError. */
   readonly signal: AbortSignal;
-  /** Follows it with a delay: what is under way when the job is told to stop is to be known, not cut off. */
+  /** Follows it at once, but for a shutdown with a delay: what was fetched is to be brought through. */
+  readonly endSignal: AbortSignal;
+  /** Follows that one with a delay: writes under way then are to be known, not cut off. */
   readonly lateSignal: AbortSignal;
   readonly skipped: ListingTally;
   readonly warn: (message: string) => void;
@@ -58,8 +60,6 @@ export interface Report {
   abandon(error: unknown): Promise<EmbeddingOutput>;
 }
 
-/** What is under way when a job is told to stop has so long to end; the page and the platform wait for little more. */
-const LATE_MS = 3_000;
 /** For the rows about collections, at a job's good end and at any other. */
 const SETTLE_MS = 60_000;
 const SETTLE_STOPPED_MS = 5_000;
@@ -70,7 +70,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
   const tally = createTally();
   const skipped = createListingTally();
   const stop = new AbortController();
-  const late = lingering(stop.signal, LATE_MS);
+  const { end, late, leaveMs } = stopTimes(stop.signal);
   const warnings: string[] = [];
   let model: { dim: number; fingerprint: string } | undefined;
   let row: JobRow | undefined;
@@ -102,6 +102,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
   else context.signal.addEventListener('abort', onContextAbort, { once: true });
   const close = (): void => {
     context.signal.removeEventListener('abort', onContextAbort);
+    end.release();
     late.release();
   };
 
@@ -145,6 +146,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
 
   return {
     signal: stop.signal,
+    endSignal: end.signal,
     lateSignal: late.signal,
     skipped,
     warn,
@@ -215,7 +217,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
         throw error;
       }
       if (error.code === 'shutdown') {
-        using limit = timeLimit(SETTLE_STOPPED_MS, undefined, outOfTime);
+        using limit = timeLimit(leaveMs(error), undefined, outOfTime);
         await row?.leave(limit.signal).catch((fault: unknown) => {
           log.warn("the job's row could not be left in order", { error: messageOf(fault) });
         });

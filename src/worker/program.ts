@@ -14,6 +14,8 @@ import type { AnyHandler, Handler } from './types.ts';
 import type { WorkerSettings } from './worker.ts';
 
 const INPUT_FILE = 'test_input.json';
+/** Of the ten seconds that a container usually gets between SIGTERM and SIGKILL; the rest is for the output. */
+const GRACE_MS = 8_000;
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 export interface ProgramOptions {
@@ -26,6 +28,8 @@ export interface ProgramOptions {
   /** Gets the log, a line at a time. */
   stderr?: (text: string) => void;
   signals?: SignalSource;
+  /** What the handler is told of the time it has after SIGTERM. Default: 8,000. */
+  graceMs?: number;
   settings?: WorkerSettings;
 }
 
@@ -68,7 +72,7 @@ async function runJob(
   log: Log,
   options: ProgramOptions,
 ): Promise<{ json: string; failed: boolean }> {
-  using stop = stopOnSignals(log, { signals: options.signals });
+  using stop = stopOnSignals(log, { signals: options.signals, graceMs: options.graceMs ?? GRACE_MS });
   try {
     const output = await invoke(collected(handler), job.input, {
       ...(job.id === undefined ? {} : { id: job.id }),
