@@ -28,8 +28,6 @@ export interface ProgramOptions {
   /** Gets the log, a line at a time. */
   stderr?: (text: string) => void;
   signals?: SignalSource;
-  /** What the handler is told of the time it has after SIGTERM. Default: 8,000. */
-  graceMs?: number;
   settings?: WorkerSettings;
 }
 
@@ -72,7 +70,7 @@ async function runJob(
   log: Log,
   options: ProgramOptions,
 ): Promise<{ json: string; failed: boolean }> {
-  using stop = stopOnSignals(log, { signals: options.signals, graceMs: options.graceMs ?? GRACE_MS });
+  using stop = stopOnSignals(log, { signals: options.signals, graceMs: GRACE_MS });
   try {
     const output = await invoke(collected(handler), job.input, {
       ...(job.id === undefined ? {} : { id: job.id }),
