@@ -73,7 +73,8 @@ async function embedAndStore(
       fail: report.failed,
       repeated: report.repeated,
       unchanged: report.unchanged,
-      signal,
+      signal: report.endSignal,
+      drain: signal,
     });
   } catch (error) {
     return await report.abandon(error);
@@ -93,7 +94,7 @@ async function embedAndReturn(
   await using lease = await leaseModel({ input, tools, sign, log, signal });
   const { model } = lease;
   try {
-    await extract({ ...stagesOf(tools, sign), ...sink, model, signal });
+    await extract({ ...stagesOf(tools, sign), ...sink, model, signal, drain: signal });
   } catch (error) {
     if (toHandlerError(error).code !== 'cancelled') throw error;
     return output(model, 'cancelled');

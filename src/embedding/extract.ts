@@ -1,5 +1,5 @@
 import { ImageError, StoppedError, toHandlerError } from '../base/errors.ts';
-import { batches, mapConcurrent, merge, type Source } from '../flow/streams.ts';
+import { batches, mapConcurrent, merge, until, type Source } from '../flow/streams.ts';
 import type { Decode } from '../image/decode.ts';
 import type { ImageSource } from '../image/source.ts';
 import type { EmbeddingModel } from '../model/embedding-model.ts';
@@ -23,7 +23,10 @@ export interface ExtractOptions {
   /** Told of images that were not fetched, as another one had their url: they are written, or fail, with that one. */
   repeated: (images: number) => void;
   limits: ExtractLimits;
+  /** Ends all at once. */
   signal: AbortSignal;
+  /** From its abort on nothing more is read or fetched; what was fetched already goes through to its end. */
+  drain: AbortSignal;
 }
 
 /** How much of each stage runs at once; with the stages' own queues of one, this bounds what is held in memory. */
@@ -42,8 +45,9 @@ export interface ExtractLimits {
 /**
  * The pipeline: address, download, decode, embed, write; a url that comes again is answered with what it came to. The
  * stages overlap and each is bounded, so that the slowest one holds all before it back, up to the reader of the
- * database's pages. Resolves when every image was written or failed. What concerns no single image ends it, as does the caller's signal: every stage is told at once, the writes
- * under way end as they may, and it rejects with the reason.
+ * database's pages. Resolves when every image was written or failed. What concerns no single image ends it, as does the
+ * caller's signal: every stage is told at once, the writes under way end as they may, and it rejects with the reason.
+ * After `drain` it rejects with that one's reason, when all that had been fetched is written or failed.
  */
 export async function extract(options: ExtractOptions): Promise<void> {
   const stop = new AbortController();
@@ -53,7 +57,10 @@ export async function extract(options: ExtractOptions): Promise<void> {
   if (options.signal.aborted) onAbort();
   else options.signal.addEventListener('abort', onAbort, { once: true });
   try {
-    await run({ ...options, signal: stop.signal }, stop);
+    // One for a whole job, so that nothing gathers on its signals.
+    const intake = AbortSignal.any([stop.signal, options.drain]);
+    await run({ ...options, signal: stop.signal, intake }, stop);
+    intake.throwIfAborted();
   } catch (error) {
     stop.signal.throwIfAborted();
     throw error;
@@ -62,7 +69,12 @@ export async function extract(options: ExtractOptions): Promise<void> {
   }
 }
 
-async function run(options: ExtractOptions, stop: AbortController): Promise<void> {
+interface Running extends ExtractOptions {
+  /** Aborts when nothing more is to be read or fetched. */
+  intake: AbortSignal;
+}
+
+async function run(options: Running, stop: AbortController): Promise<void> {
   const { limits, signal } = options;
   const all = { signal };
   const end = (error: unknown): never => {
@@ -71,7 +83,7 @@ async function run(options: ExtractOptions, stop: AbortController): Promise<void
   };
   const urls = createSameUrls({ ...options, dim: options.model.dim, window: limits.urls });
   const stages = { ...options, fail: urls.failed };
-  const addressed = endingAll(withAddresses(urls.firsts(options.images), stages), end);
+  const addressed = toFetch(stages, urls, end);
   const downloaded = mapConcurrent(addressed, limits.downloads, alone(stages, download(urls)), all);
   const decoded = mapConcurrent(present(downloaded), limits.decoders, alone(stages, decode), all);
   const grouped = batches(present(decoded), options.model.batchSize);
@@ -90,6 +102,22 @@ async function run(options: ExtractOptions, stop: AbortController): Promise<void
   for await (const _ of written);
 }
 
+/** What is to be fetched, until nothing more is to be read. What goes wrong here concerns no single image. */
+async function* toFetch(
+  options: Running,
+  urls: SameUrls,
+  end: (error: unknown) => never,
+): AsyncGenerator<AddressedImage> {
+  const { images, intake } = options;
+  try {
+    yield* until(withAddresses(urls.firsts(images), { ...options, signal: intake }), intake);
+  } catch (error) {
+    end(error);
+  } finally {
+    urls.close();
+  }
+}
+
 interface Downloaded {
   ref: ImageRef;
   bytes: Uint8Array;
@@ -104,8 +132,8 @@ interface Decoded {
 
 /** Null where the bytes are what all points that they are for were made of. */
 function download(urls: SameUrls): Stage<AddressedImage, Downloaded> {
-  return async ({ source, signal }, { ref: asked, address }) => {
-    const { bytes, contentHash: content } = await source.read(address, signal);
+  return async ({ source, intake }, { ref: asked, address }) => {
+    const { bytes, contentHash: content } = await source.read(address, intake);
     const ref = await urls.fetched(asked, content);
     return ref && { ref, bytes, content };
   };
@@ -132,11 +160,11 @@ async function embed({ model, fail }: ExtractOptions, images: readonly Decoded[]
 }
 
 /** What is done with one image; null: it goes no further. */
-type Stage<A, B> = (options: ExtractOptions, image: A) => Promise<B | null>;
+type Stage<A, B> = (options: Running, image: A) => Promise<B | null>;
 
 /** Runs a stage for one image: what goes wrong fails this image, and a stop stops all. */
 function alone<A extends { ref: ImageRef }, B>(
-  options: ExtractOptions,
+  options: Running,
   stage: Stage<A, B>,
 ): (image: A) => Promise<B | null> {
   return async (image) => {
@@ -144,6 +172,8 @@ function alone<A extends { ref: ImageRef }, B>(
       return await stage(options, image);
     } catch (error) {
       options.signal.throwIfAborted();
+      // Not fetched, and nobody's fault: left for the job's next run.
+      if (options.intake.aborted && error === options.intake.reason) return null;
       if (error instanceof StoppedError) throw error;
       options.fail({ ref: image.ref, error: toHandlerError(error) });
       return null;
@@ -153,13 +183,4 @@ function alone<A extends { ref: ImageRef }, B>(
 
 async function* present<T>(source: AsyncIterable<T | null>): AsyncGenerator<T> {
   for await (const item of source) if (item !== null) yield item;
-}
-
-/** What goes wrong in this stream concerns no single image. */
-async function* endingAll<T>(source: AsyncIterable<T>, end: (error: unknown) => never): AsyncGenerator<T> {
-  try {
-    yield* source;
-  } catch (error) {
-    end(error);
-  }
 }

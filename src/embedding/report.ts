@@ -27,7 +27,9 @@ export interface ReportOptions {
 export interface Report {
   /** Aborts when the job is to stop, for whichever reason; the reason is a StoppedError. */
   readonly signal: AbortSignal;
-  /** Follows it with a delay: what is under way when the job is told to stop is to be known, not cut off. */
+  /** Follows it at once, but for a shutdown with a delay: what was fetched is to be brought through. */
+  readonly endSignal: AbortSignal;
+  /** Follows that one with a delay: writes under way then are to be known, not cut off. */
   readonly lateSignal: AbortSignal;
   readonly skipped: ListingTally;
   readonly warn: (message: string) => void;
@@ -131,6 +133,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
 
   return {
     signal: stop.signal,
+    endSignal: stop.endSignal,
     lateSignal: stop.lateSignal,
     skipped,
     warn,
@@ -200,7 +203,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
         throw error;
       }
       if (error.code === 'shutdown') {
-        using limit = timeLimit(SETTLE_STOPPED_MS, undefined, outOfTime);
+        using limit = timeLimit(stop.leaveMs(error), undefined, outOfTime);
         await row?.leave(limit.signal).catch((fault: unknown) => {
           log.warn("the job's row could not be left in order", { error: messageOf(fault) });
         });

@@ -107,6 +107,27 @@ export async function* merge<A>(
   }
 }
 
+/** The source until the signal aborts; from then on it is as if there were no more of it, whatever the source does. */
+export async function* until<A>(source: Source<A>, signal: AbortSignal): AsyncGenerator<A> {
+  const iterator = iterate(source);
+  try {
+    while (!signal.aborted) {
+      const next = await abortable(Promise.resolve(iterator.next()), signal);
+      if (next.done === true || isAborted(signal)) return;
+      yield next.value;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await leave(iterator, signal);
+  }
+}
+
+/** It changes while something is waited for, which the compiler does not see. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
 /** Groups of `size`, the last one smaller. Never an empty one. */
 export async function* batches<A>(source: Source<A>, size: number): AsyncGenerator<A[]> {
   let batch: A[] = [];

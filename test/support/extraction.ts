@@ -39,6 +39,7 @@ type Stage = 'read' | 'decode' | 'embed' | 'write';
 export interface Run {
   options: ExtractOptions;
   stop: AbortController;
+  drain: AbortController;
   /** Images that were taken from the listing. */
   listed: () => number;
   /** Whether the listing was told that nobody reads on. */
@@ -69,8 +70,9 @@ type Given = Partial<Pick<ExtractOptions, 'sign' | 'write' | 'limits'>> & {
  */
 export function runOf(images: readonly ImageRef[], given: Given = {}): Run {
   const stop = new AbortController();
+  const drain = new AbortController();
   const none = (): Record<Stage, number> => ({ read: 0, decode: 0, embed: 0, write: 0 });
-  const run: Omit<Run, 'options' | 'listed' | 'left' | 'stop' | 'repeated'> = {
+  const run: Omit<Run, 'options' | 'listed' | 'left' | 'stop' | 'drain' | 'repeated'> = {
     calls: [],
     running: none(),
     most: none(),
@@ -159,8 +161,9 @@ export function runOf(images: readonly ImageRef[], given: Given = {}): Run {
     repeated: (count) => (repeated += count),
     limits: given.limits ?? LIMITS,
     signal: stop.signal,
+    drain: drain.signal,
   };
-  return { ...run, options, stop, listed: () => listed, left: () => left, repeated: () => repeated };
+  return { ...run, options, stop, drain, listed: () => listed, left: () => left, repeated: () => repeated };
 }
 
 export const never = (signal: AbortSignal): Promise<never> =>
