@@ -12,7 +12,7 @@ export interface ValueShape {
   readonly dims: Dims;
 }
 
-export interface NodeOptions {
+interface NodeOptions {
   /** Lengths of the (first) output. */
   dims: Dims;
   /** Of the (first) output; by default that of the first input. */
