@@ -12,9 +12,22 @@ const MAY_IMPORT = {
   supabase: ['http', 'flow', 'base'],
   qdrant: ['http', 'flow', 'base'],
   worker: ['http', 'flow', 'base'],
-  embedding: ['worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
+  job: ['worker', 'image', 'supabase', 'http', 'flow', 'base'],
+  embedding: ['job', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
   local: ['supabase', 'qdrant', 'image', 'http', 'flow', 'base'],
-  demo: ['local', 'embedding', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
+  demo: [
+    'local',
+    'embedding',
+    'job',
+    'worker',
+    'model',
+    'image',
+    'supabase',
+    'qdrant',
+    'http',
+    'flow',
+    'base',
+  ],
 };
 
 /** Which folder of src owns a vendor's package and so its types. */

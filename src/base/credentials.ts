@@ -52,6 +52,21 @@ export function resolveCredentials(input: CredentialKeys, settings: CredentialSe
   };
 }
 
+/**
+ * Supabase alone, by the same rule, for a job that needs no other store.
+ * @param keyName what the input calls the key.
+ * @throws InputError that names what to set.
+ */
+export function resolveSupabase(
+  input: CredentialKeys,
+  settings: CredentialSettings,
+  keyName: string,
+): SupabaseCredentials {
+  const found = findSupabase(input, settings, keyName);
+  if ('issue' in found) throw new InputError([found.issue]);
+  return found.credentials;
+}
+
 /** Supabase alone, by the same rule; undefined where it is not set up. For a job that may do without. */
 export function optionalSupabase(
   input: CredentialKeys,
@@ -61,8 +76,12 @@ export function optionalSupabase(
   return 'issue' in found ? undefined : found.credentials;
 }
 
-function findSupabase(input: CredentialKeys, settings: CredentialSettings): Found<SupabaseCredentials> {
-  const names = { url: 'supabase_url', key: 'supabase_service_key' };
+function findSupabase(
+  input: CredentialKeys,
+  settings: CredentialSettings,
+  keyName = 'supabase_service_key',
+): Found<SupabaseCredentials> {
+  const names = { url: 'supabase_url', key: keyName };
   if (input.supabase_url !== undefined || input.supabase_service_key !== undefined) {
     return pair(input.supabase_url, input.supabase_service_key, names);
   }

@@ -8,9 +8,9 @@ import { pipeline } from 'node:stream/promises';
 import { HttpError, ModelError } from '../base/errors.ts';
 import { retry } from '../flow/retry.ts';
 import type { Http } from '../http/http.ts';
+import type { SignPaths } from '../job/sign.ts';
+import { storageOf } from '../job/stored-file.ts';
 import { weightLocations } from '../model/weight-locations.ts';
-import { storageOf } from './image-ref.ts';
-import type { SignPaths } from './sign.ts';
 
 export interface CheckpointOptions {
   http: Http;

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 
 import type { Database, Filter } from '../supabase/database.ts';
-import { storageOf, type ImageRef } from './image-ref.ts';
+import { storageOf } from '../job/stored-file.ts';
+import type { ImageRef } from './image-ref.ts';
 import type { SourceConfig } from './input.ts';
 import { pointIdOf } from './point-id.ts';
 

@@ -1,10 +1,7 @@
 import { z } from 'zod';
 
-import { MODEL_TYPES } from '../model/catalogue.ts';
 import {
   address,
-  checkpointUrl,
-  collectionName,
   imageUrl,
   oneOf,
   secretKey,
@@ -13,7 +10,9 @@ import {
   uuids,
   wholeNumber,
   yesOrNo,
-} from './input-fields.ts';
+} from '../job/fields.ts';
+import { MODEL_TYPES } from '../model/catalogue.ts';
+import { checkpointUrl, collectionName } from './input-fields.ts';
 import { PRODUCT_FILTER } from './input-filter.ts';
 
 const OBJECT = { error: 'expected an object' };
@@ -65,7 +64,12 @@ const SOURCE_CONFIG = z.object(
   {
     type: oneOf(['both', 'products', 'cutouts']).default('both').describe('What to embed.'),
     filters: FILTERS.prefault({}).describe('Which products and cutouts.'),
-    append_only_new: yesOrNo().default(false).describe('True: only what the target collection lacks.'),
+    append_only_new: yesOrNo()
+      .default(false)
+      .describe('True: only what the target collection lacks, or has of other bytes.'),
+    append_trust_points: yesOrNo()
+      .default(false)
+      .describe('True, with append_only_new: what has a point is not fetched to see whether it has changed.'),
     frame_selection: oneOf(['first', 'key_frames', 'interval', 'all'])
       .default('first')
       .describe('Which frames of each product.'),

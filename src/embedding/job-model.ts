@@ -4,7 +4,7 @@ import type { ModelLease } from '../model/cache.ts';
 import { createModelHub, hubOptions } from '../model/hub/hub.ts';
 import { fetchCheckpoint } from './checkpoint.ts';
 import type { EmbeddingInput } from './input.ts';
-import type { SignPaths } from './sign.ts';
+import type { SignPaths } from '../job/sign.ts';
 import type { EmbeddingTools } from './tools.ts';
 
 export interface JobModelOptions {

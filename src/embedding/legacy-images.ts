@@ -1,5 +1,6 @@
 import { InputError } from '../base/errors.ts';
-import { storageOf, type ImageRef } from './image-ref.ts';
+import { storageOf } from '../job/stored-file.ts';
+import type { ImageRef } from './image-ref.ts';
 import type { LegacyImage } from './input.ts';
 import { pointIdOf, pointIdOfUrl } from './point-id.ts';
 import type { ListingTally } from './listing-tally.ts';

@@ -2,7 +2,8 @@ import { z } from 'zod';
 
 import type { Database } from '../supabase/database.ts';
 import { selectFrames, selectFrom, type FrameSelection } from './frames.ts';
-import { storageOf, type ImageRef } from './image-ref.ts';
+import { storageOf } from '../job/stored-file.ts';
+import type { ImageRef } from './image-ref.ts';
 import type { SourceConfig } from './input.ts';
 import { pointIdOf } from './point-id.ts';
 import type { Product } from './products.ts';

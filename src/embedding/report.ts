@@ -1,11 +1,11 @@
 import { HandlerError, messageOf, StoppedError, toHandlerError } from '../base/errors.ts';
-import { lingering } from '../flow/time.ts';
 import { timeLimit } from '../flow/time-limit.ts';
+import { followContext } from '../job/stop.ts';
 import type { VectorStore } from '../qdrant/store.ts';
 import type { Database } from '../supabase/database.ts';
 import type { JobContext } from '../worker/types.ts';
 import { writeCollectionRows } from './collection-rows.ts';
-import type { FailedImage } from './extract.ts';
+import type { FailedImage } from './embedded-image.ts';
 import { createFailureRows } from './failure-rows.ts';
 import type { ImageRef } from './image-ref.ts';
 import type { EmbeddingInput } from './input.ts';
@@ -27,7 +27,9 @@ export interface ReportOptions {
 export interface Report {
   /** Aborts when the job is to stop, for whichever reason; the reason is a StoppedError. */
   readonly signal: AbortSignal;
-  /** Follows it with a delay: what is under way when the job is told to stop is to be known, not cut off. */
+  /** Follows it at once, but for a shutdown with a delay: what was fetched is to be brought through. */
+  readonly endSignal: AbortSignal;
+  /** Follows that one with a delay: writes under way then are to be known, not cut off. */
   readonly lateSignal: AbortSignal;
   readonly skipped: ListingTally;
   readonly warn: (message: string) => void;
@@ -41,6 +43,10 @@ export interface Report {
   /** Marks the rows of cutouts that have their point. */
   readonly mark: (cutouts: readonly ImageRef[]) => Promise<void>;
   readonly failed: (image: FailedImage) => void;
+  /** Images whose point was made of the bytes that they still have. Never rejects. */
+  readonly unchanged: (images: readonly ImageRef[]) => Promise<void>;
+  /** Images that were not fetched, as another one had their url. */
+  readonly repeated: (images: number) => void;
   /**
    * Every image was written or failed.
    * @throws StoppedError `superseded`: a later run of the job has the row.
@@ -54,8 +60,6 @@ export interface Report {
   abandon(error: unknown): Promise<EmbeddingOutput>;
 }
 
-/** What is under way when a job is told to stop has so long to end; the page and the platform wait for little more. */
-const LATE_MS = 3_000;
 /** For the rows about collections, at a job's good end and at any other. */
 const SETTLE_MS = 60_000;
 const SETTLE_STOPPED_MS = 5_000;
@@ -65,8 +69,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
   const begun = performance.now();
   const tally = createTally();
   const skipped = createListingTally();
-  const stop = new AbortController();
-  const late = lingering(stop.signal, LATE_MS);
+  const stop = followContext(context);
   const warnings: string[] = [];
   let model: { dim: number; fingerprint: string } | undefined;
   let row: JobRow | undefined;
@@ -78,7 +81,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
   };
   const marks = keepMarking({
     mark: (cutouts, signal) => marker?.mark(cutouts, signal) ?? Promise.resolve(0),
-    signal: late.signal,
+    signal: stop.lateSignal,
     log,
     warn,
   });
@@ -86,19 +89,8 @@ export function openReport({ input, database, store, context }: ReportOptions): 
   const modelId = (): string | undefined =>
     input.collection_metadata?.embedding_model_id ?? row?.embeddingModelId;
 
-  const stopWith = (reason: unknown): void => {
-    stop.abort(
-      reason instanceof StoppedError ? reason : new StoppedError('cancelled', 'the caller stopped the job'),
-    );
-  };
-  const onContextAbort = (): void => {
-    stopWith(context.signal.reason);
-  };
-  if (context.signal.aborted) onContextAbort();
-  else context.signal.addEventListener('abort', onContextAbort, { once: true });
   const close = (): void => {
-    context.signal.removeEventListener('abort', onContextAbort);
-    late.release();
+    stop.release();
   };
 
   const output = (status: EmbeddingOutput['status'], error?: HandlerError): EmbeddingOutput => {
@@ -141,24 +133,24 @@ export function openReport({ input, database, store, context }: ReportOptions): 
 
   return {
     signal: stop.signal,
-    lateSignal: late.signal,
+    endSignal: stop.endSignal,
+    lateSignal: stop.lateSignal,
     skipped,
     warn,
     mark: (cutouts) => marks.mark(cutouts),
     async start() {
       // Stopped before it began: a job that runs again elsewhere leaves no trace, and a cancelled one says so.
-      if (stop.signal.aborted && (stop.signal.reason as StoppedError).code === 'shutdown')
-        throw stop.signal.reason;
+      if (stop.reason?.code === 'shutdown') throw stop.reason;
       row = await openJobRow({
         database,
         jobId: input.job_id,
         progress: () => {
-          const processed = tally.processed + tally.failed;
+          const processed = tally.processed + tally.unchanged + tally.failed;
           const total = model === undefined ? undefined : tally.total;
           context.progress({ processed, total: total ?? 0, failed: tally.failed });
           return { processed, total };
         },
-        onStopped: stopWith,
+        onStopped: stop.stopWith,
         log,
         warn,
       });
@@ -188,6 +180,12 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       failureRows.add(failure);
       log.warn('an image failed', { image: failure.id, code: failure.code, reason: failure.message });
     },
+    repeated: tally.repeated,
+    async unchanged(refs) {
+      tally.unchangedAre(refs);
+      skipped.already_in_collection += refs.length;
+      await marks.markTogether(refs.filter(({ marked }) => marked === false));
+    },
     async complete() {
       tally.close();
       await settle(SETTLE_MS);
@@ -197,7 +195,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       return output(error === undefined ? 'success' : 'error', error);
     },
     async abandon(thrown) {
-      const error = stop.signal.aborted ? (stop.signal.reason as StoppedError) : toHandlerError(thrown);
+      const error = stop.reason ?? toHandlerError(thrown);
       if (error.code === 'superseded') {
         log.warn('a later run of this job has taken over; this one stops');
         await row?.letGo();
@@ -205,7 +203,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
         throw error;
       }
       if (error.code === 'shutdown') {
-        using limit = timeLimit(SETTLE_STOPPED_MS, undefined, outOfTime);
+        using limit = timeLimit(stop.leaveMs(error), undefined, outOfTime);
         await row?.leave(limit.signal).catch((fault: unknown) => {
           log.warn("the job's row could not be left in order", { error: messageOf(fault) });
         });

@@ -1,5 +1,5 @@
 import type { ExtractOptions } from './extract.ts';
-import { signImages, type SignPaths } from './sign.ts';
+import { signImages, type SignPaths } from '../job/sign.ts';
 import type { EmbeddingTools } from './tools.ts';
 
 /** The stages that are the same for every job, made of the tools. */

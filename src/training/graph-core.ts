@@ -3,7 +3,7 @@ import { attributesOf, tensorOf, valueInfo, type AttributeInput, type ConstantDa
 import { subgraphs } from '../onnx/attribute.ts';
 import { allNames } from '../onnx/inspect.ts';
 import { DATA_TYPE, type DataType, type Node, type OnnxModel, type Tensor } from '../onnx/types.ts';
-import { misfit, sizeOf, type Dims } from './dims.ts';
+import { misfit, type Dims } from './dims.ts';
 import { inOrder } from './order.ts';
 
 /** What is known of a value before anything runs. */
@@ -12,7 +12,7 @@ export interface ValueShape {
   readonly dims: Dims;
 }
 
-export interface NodeOptions {
+interface NodeOptions {
   /** Lengths of the (first) output. */
   dims: Dims;
   /** Of the (first) output; by default that of the first input. */
@@ -77,7 +77,7 @@ export interface GraphCore {
 }
 
 /** One operator set for all training graphs: the first one with Gelu, the last one that every supported runtime knows. */
-export const TRAINING_OPSET = 20;
+const TRAINING_OPSET = 20;
 /** ONNX's own pair of that operator set. */
 const IR_VERSION = 9;
 
@@ -263,9 +263,4 @@ function oneValue(value: number, type: DataType): ConstantData {
     default:
       throw misfit(`no constant of type ${type} is made from a number`);
   }
-}
-
-/** How many elements a value has. */
-export function elementCount(graph: GraphCore, value: string): number {
-  return sizeOf(graph.dims(value));
 }

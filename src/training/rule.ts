@@ -34,7 +34,7 @@ export interface Part {
 export type Gradient = string | Part;
 
 /** Gradients of the node's inputs, in their order; undefined where it has none or none is needed. */
-export type Gradients = readonly (Gradient | undefined)[];
+type Gradients = readonly (Gradient | undefined)[];
 
 /** Appends what computes the gradients of a node's inputs from those of its outputs. */
 export type Rule = (call: RuleCall) => Gradients;

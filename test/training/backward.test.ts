@@ -61,6 +61,18 @@ describe('contributions of several readers are added', () => {
     expect(error).toBeLessThan(1e-6);
   });
 
+  test('of slices of different axes', async () => {
+    const error = await worstError({
+      inputs: [[2, 2]],
+      build: (g, x) => {
+        const row = g.slice(x, { axis: 0, start: 0, end: 1 });
+        const column = g.slice(x, { axis: 1, start: 1, end: 2 });
+        return g.mul(row, column);
+      },
+    });
+    expect(error).toBeLessThan(1e-6);
+  });
+
   test('of a gate that others read too', async () => {
     const error = await worstError({
       inputs: [[2, 3]],

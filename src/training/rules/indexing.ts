@@ -110,8 +110,8 @@ function gatherBack(
 }
 
 /**
- * Rows that were taken more than once are summed: a product with the one-hot matrix of the indices. ScatterND with
- * `add` would do the same, but its sum depends on the order in which threads come.
+ * Rows that were taken more than once are summed, by a product with the one-hot matrix of the indices: the order in which
+ * a scatter adds is each provider's own business.
  */
 function scatterRows(g: ShapedGraph, taken: string, indices: string, { axis, length }: Rows): string {
   const dims = g.dims(taken);

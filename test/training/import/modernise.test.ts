@@ -65,6 +65,16 @@ test.each<[string, number, (g: GraphBuilder, x: string) => string]>([
   ['Slice, axes not said', 9, node('Slice', { attributes: { starts: [0, 1], ends: [2, 3] } })],
   ['Dropout', 11, node('Dropout', { attributes: { ratio: float(0.5) } })],
   ['Dropout with a ratio as an input', 13, (g, x) => g.node('Dropout', [x, g.floats([0.5], [])])],
+  [
+    'ReduceMean and Split',
+    22,
+    (g, x) =>
+      g.node('ReduceMean', [
+        g.nodes('Split', [x], { outputs: 2, attributes: { axis: 2, num_outputs: 2 } })[0] ?? '',
+        g.ints([1]),
+      ]),
+  ],
+  ['HardSwish', 23, node('HardSwish', {})],
   ['HardSigmoid', 14, node('HardSigmoid', {})],
   ['HardSwish', 14, node('HardSwish', {})],
 ])('%s, operator set %i', async (_, opset, build) => {

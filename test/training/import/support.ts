@@ -14,7 +14,7 @@ import {
   type ImportOptions,
 } from '../../../src/training/import/import-graph.ts';
 
-export const BATCH = 2;
+const BATCH = 2;
 
 /** Imports a model by way of a file, which is gone afterwards. */
 export async function imported(

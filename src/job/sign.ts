@@ -1,12 +1,12 @@
 import { type HandlerError, ImageError } from '../base/errors.ts';
 import type { Database } from '../supabase/database.ts';
-import type { ImageRef } from './image-ref.ts';
+import type { StoredFile } from './stored-file.ts';
 
 /** Long enough for the queue between signing and fetching, short enough to be of no use in a log. */
 const SIGNED_SECONDS = 3_600;
 
 export type SignPaths = (
-  storages: readonly { bucket: string; path: string }[],
+  storages: readonly StoredFile[],
   signal: AbortSignal,
 ) => Promise<(string | HandlerError)[]>;
 
@@ -32,15 +32,15 @@ export function createSigner(database: Database | undefined): SignPaths {
 /** The same for images that lie in storage. */
 export function signImages(
   sign: SignPaths,
-): (refs: readonly ImageRef[], signal: AbortSignal) => ReturnType<SignPaths> {
-  return (refs, signal) =>
+): (images: readonly { storage: StoredFile | null }[], signal: AbortSignal) => ReturnType<SignPaths> {
+  return (images, signal) =>
     sign(
-      refs.flatMap(({ storage }) => (storage === null ? [] : [storage])),
+      images.flatMap(({ storage }) => (storage === null ? [] : [storage])),
       signal,
     );
 }
 
-function noDatabase({ bucket, path }: { bucket: string; path: string }): ImageError {
+function noDatabase({ bucket, path }: StoredFile): ImageError {
   return new ImageError(
     'storage_not_found',
     `${bucket}/${path} lies in Supabase storage, and no Supabase is configured: give supabase_url and supabase_service_key`,
