@@ -38,14 +38,14 @@ export interface Engine {
   ): Promise<Float32Array>;
 }
 
-export interface EngineStep {
+interface EngineStep {
   learningRate: number;
   /** Updates made before. */
   step: number;
   signal?: AbortSignal | undefined;
 }
 
-export interface EngineEvaluation {
+interface EngineEvaluation {
   /** The kind of state that the weights come from. */
   weights: string;
   output: 'logits' | 'features';
