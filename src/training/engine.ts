@@ -1,11 +1,11 @@
 import { ModelError } from '../base/errors.ts';
 import type { GraphHost, RunCall, TensorData } from '../model/graph-host.ts';
 import { sizeOf, type Dims } from './dims.ts';
-import { copies, keptName, statefulRun, SUM, ZERO, zeros } from './kept-state.ts';
+import { copies, statefulRun, ZERO, zeros } from './kept-state.ts';
 import type { LoraLayer } from './lora.ts';
 import { rowsOf } from './micro-batch.ts';
 import { FEATURES, type Network } from './network.ts';
-import type { StateVector } from './state-plan.ts';
+import { stateName, type StateVector } from './state-plan.ts';
 import { stepFeeds } from './step-feeds.ts';
 import {
   allKinds,
@@ -13,6 +13,7 @@ import {
   buildTraining,
   buildUpdate,
   OUTPUT,
+  SUM,
   type BuiltGraph,
 } from './train-graphs.ts';
 import type { StepResult, TrainBatch, TrainerOptions } from './trainer.ts';
@@ -64,7 +65,7 @@ interface Loaded {
   featureLength: number;
   vectors: readonly StateVector[];
   kinds: readonly string[];
-  graphs: Record<(typeof GRAPHS)[number], Pick<BuiltGraph, 'inputs' | 'outputs'>>;
+  graphs: Record<(typeof GRAPHS)[number], Pick<BuiltGraph, 'inputs' | 'writes'>>;
 }
 
 /** Loads what one network needs; what the host held of another number of rows is dropped first. */
@@ -120,8 +121,8 @@ export async function loadEngine(
   };
 }
 
-function namesOf({ inputs, outputs }: BuiltGraph): Pick<BuiltGraph, 'inputs' | 'outputs'> {
-  return { inputs, outputs };
+function namesOf({ inputs, writes }: BuiltGraph): Pick<BuiltGraph, 'inputs' | 'writes'> {
+  return { inputs, writes };
 }
 
 async function wholeStep(loaded: Loaded, batch: TrainBatch, options: EngineStep): Promise<StepResult> {
@@ -190,7 +191,9 @@ async function evaluate(
     const answer = await host.run({
       graph: 'evaluate',
       feeds: { [input]: { data: part, dims: [rows, ...inputDims] } },
-      reads: Object.fromEntries(loaded.vectors.map((vector) => [vector.name, keptName(weights, vector)])),
+      reads: Object.fromEntries(
+        loaded.vectors.map((vector) => [stateName('parameters', vector), stateName(weights, vector)]),
+      ),
       returns: [OUTPUT[output]],
     });
     const found = answer[OUTPUT[output]]?.data as Float32Array;

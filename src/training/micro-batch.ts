@@ -1,8 +1,8 @@
 /** One run stays below this, so that a stop is honoured between runs. */
-const LONGEST_RUN_MS = 1_000;
+const LONGEST_RUN_MS = 1_500;
 
 /**
- * Rows of one run for a batch of this size: as many as take about a second at most, at least one, and such that the
+ * Rows of one run for a batch of this size: as many as take a second and a half at most, at least one, and such that the
  * runs of a batch are of one size.
  */
 export function planMicroBatch(batchSize: number, msPerRow: number): number {

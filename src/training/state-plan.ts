@@ -16,14 +16,21 @@ export interface TrainedParameter {
 /**
  * One tensor of state. Large weights are their own; small ones lie one behind another in one vector for each decay and
  * rate, so that a model has tens of state tensors instead of hundreds, and no large one is ever copied to take it apart.
+ * All have one dimension: ONNX Runtime's CPU kernels are fifty times slower with a scalar and lengths that end in 1, as
+ * kernels of 1 × 1 have them.
  */
 export interface StateVector {
-  /** Name of its input in a graph. */
   name: string;
-  dims: Dims;
+  /** Its only length. */
+  dims: readonly [number];
   decays: boolean;
   rate: number;
   members: readonly { name: string; dims: Dims; offset: number }[];
+}
+
+/** How the tensor of this kind (parameters, a moment, ...) is called, as a graph's input and where it is kept. */
+export function stateName(kind: string, { name }: StateVector): string {
+  return `${kind}/${name}`;
 }
 
 /** From here on (256 KiB) copying a weight costs more than a tensor more. */
@@ -34,13 +41,7 @@ export function planState(parameters: readonly TrainedParameter[]): StateVector[
   const small = parameters.filter(({ dims }) => sizeOf(dims) < LARGE_ELEMENTS);
   const groups = Map.groupBy(small, ({ decays, rate }) => `${decays ? 'decayed' : 'free'}@${String(rate)}`);
   return [
-    ...alone.map(({ name, dims, decays, rate }) => ({
-      name,
-      dims,
-      decays,
-      rate,
-      members: [{ name, dims, offset: 0 }],
-    })),
+    ...alone.map((parameter) => vectorOf(`large/${parameter.name}`, [parameter])),
     ...[...groups].map(([key, members]) => vectorOf(`small/${key}`, members)),
   ];
 }
@@ -89,10 +90,9 @@ export function valuesOf(
 export function bindState(g: ShapedGraph, vectors: readonly StateVector[]): void {
   for (const vector of vectors) {
     for (const { name } of vector.members) if (g.tensor(name) !== undefined) g.free(name);
-    g.input(vector.name, 'float32', vector.dims);
-    if (vector.members.some(({ name }) => name === vector.name)) continue;
+    const input = g.input(stateName('parameters', vector), 'float32', vector.dims);
     const lengths = vector.members.map(({ dims }) => sizeOf(dims));
-    const parts = lengths.length === 1 ? [vector.name] : g.split(vector.name, lengths, 0);
+    const parts = lengths.length === 1 ? [input] : g.split(input, lengths, 0);
     vector.members.forEach(({ name, dims }, i) => {
       g.node('Reshape', [parts[i] ?? '', g.ints(dims)], { dims, name });
     });

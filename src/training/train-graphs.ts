@@ -8,7 +8,7 @@ import { rowLosses, weightedTotal } from './losses/row-losses.ts';
 import type { Network } from './network.ts';
 import { addUpdate, clipFactor, gradientNorm, momentNames, movedAverage } from './optimisers.ts';
 import { shapedGraph, type ShapedGraph } from './shaped-graph.ts';
-import type { StateVector } from './state-plan.ts';
+import { stateName, type StateVector } from './state-plan.ts';
 import type { TrainerOptions } from './trainer.ts';
 
 /** A graph ready to be loaded. */
@@ -17,7 +17,8 @@ export interface BuiltGraph {
   encode(): Uint8Array;
   /** The inputs that it has. */
   inputs: ReadonlySet<string>;
-  outputs: ReadonlySet<string>;
+  /** Outputs that are the next state: their names to those of the tensors. */
+  writes: Readonly<Record<string, string>>;
 }
 
 export interface TrainGraphs {
@@ -36,7 +37,10 @@ type Options = Pick<
   'classes' | 'loss' | 'optimiser' | 'clipNorm' | 'averageDecay' | 'dropRate' | 'featureStatistics'
 >;
 
-/** Inputs of the graphs beside the network's own, and the tensors of state: `{kind}/{vector}`. */
+/** The kind of tensor that holds sums of gradients, within a step. */
+export const SUM = 'sum';
+
+/** Inputs of the graphs beside the network's own and the state. */
 export const INPUT = {
   targets: 'targets',
   weights: 'weights',
@@ -54,14 +58,6 @@ export const OUTPUT = { loss: 'loss', norm: 'norm', logits: 'logits', features: 
 /** Kinds of state tensors that one update reads and writes: one of each for every vector. */
 export function allKinds({ optimiser, averageDecay }: Options): string[] {
   return ['parameters', ...momentNames(optimiser), ...(averageDecay === null ? [] : ['average'])];
-}
-
-/** Names of a state tensor as a graph's input, and of its next value as an output. */
-export function stateInput(kind: string, vector: StateVector): string {
-  return kind === 'parameters' ? vector.name : `${kind}/${vector.name}`;
-}
-export function stateOutput(kind: string, vector: StateVector): string {
-  return `next/${kind}/${vector.name}`;
 }
 
 /** The forward pass alone. To be built before the training graphs, which go on from it. */
@@ -84,28 +80,33 @@ export function buildTraining(
   const { g, vectors } = network;
   const detach = detaching(g);
   const loss = addLoss(g, standardised(g, network.features, options.featureStatistics), options, detach);
-  const names = vectors.map(({ name }) => name);
+  const names = vectors.map((vector) => stateName('parameters', vector));
   const found = gradients(g, loss, names, { target });
+  const gradientOf = (vector: StateVector): string => found.get(stateName('parameters', vector)) ?? '';
   detach.attach();
   g.output(loss, OUTPUT.loss);
+  const sums: Record<string, string> = {};
   for (const vector of vectors) {
-    const sum = g.input(stateInput('sum', vector), 'float32', vector.dims);
-    g.output(g.add(sum, found.get(vector.name) ?? ''), stateOutput('sum', vector));
+    const sum = g.input(stateName(SUM, vector), 'float32', vector.dims);
+    sums[g.output(g.add(sum, gradientOf(vector)))] = sum;
   }
-  const accumulate = built(g);
+  const accumulate = built(g, sums);
   g.clearOutputs();
 
   g.output(OUTPUT.loss);
-  addUpdates(g, vectors, options, (vector) => found.get(vector.name) ?? '');
-  return { accumulate, step: built(g) };
+  return { accumulate, step: built(g, addUpdates(g, vectors, options, gradientOf)) };
 }
 
 /** The update alone, from sums of gradients. */
 export function buildUpdate(vectors: readonly StateVector[], options: Options): BuiltGraph {
   const g = shapedGraph('the update');
-  for (const vector of vectors) g.input(vector.name, 'float32', vector.dims);
-  addUpdates(g, vectors, options, (vector) => g.input(stateInput('sum', vector), 'float32', vector.dims));
-  return built(g);
+  const input = (kind: string, vector: StateVector): string =>
+    g.input(stateName(kind, vector), 'float32', vector.dims);
+  for (const vector of vectors) input('parameters', vector);
+  return built(
+    g,
+    addUpdates(g, vectors, options, (vector) => input(SUM, vector)),
+  );
 }
 
 function addLoss(g: ShapedGraph, features: string, options: Options, detach: Detached): string {
@@ -128,7 +129,7 @@ function addUpdates(
   vectors: readonly StateVector[],
   options: Options,
   gradientOf: (vector: StateVector) => string,
-): void {
+): Record<string, string> {
   const { optimiser, clipNorm, averageDecay } = options;
   const scalar = (name: string): string => g.input(name, 'float32', []);
   const inputs = {
@@ -145,13 +146,19 @@ function addUpdates(
   g.output(norm, OUTPUT.norm);
   const factor = clipNorm === null ? undefined : clipFactor(g, norm, clipNorm);
   const kinds = momentNames(optimiser);
+  const writes: Record<string, string> = {};
   for (const { vector, gradient } of raw) {
-    const state = (kind: string): string => g.input(stateInput(kind, vector), 'float32', vector.dims);
+    const name = (kind: string): string => stateName(kind, vector);
+    const state = (kind: string): string => g.input(name(kind), 'float32', vector.dims);
+    // Under their own names: another one would cost a copy.
+    const next = (kind: string, value: string): void => {
+      writes[g.output(value)] = name(kind);
+    };
     const { parameter, moments } = addUpdate(
       g,
       optimiser,
       {
-        parameter: vector.name,
+        parameter: name('parameters'),
         gradient,
         ...(factor === undefined ? {} : { factor }),
         moments: kinds.map(state),
@@ -160,21 +167,21 @@ function addUpdates(
       },
       inputs,
     );
-    g.output(parameter, stateOutput('parameters', vector));
-    moments.forEach((moment, i) => g.output(moment, stateOutput(kinds[i] ?? '', vector)));
-    if (averageDecay === null) continue;
-    g.output(movedAverage(g, state('average'), parameter, decay), stateOutput('average', vector));
+    next('parameters', parameter);
+    moments.forEach((moment, i) => next(kinds[i] ?? '', moment));
+    if (averageDecay !== null) next('average', movedAverage(g, state('average'), parameter, decay));
   }
+  return writes;
 }
 
 /** What the graph's outputs need of it. */
-function built(g: ShapedGraph): BuiltGraph {
+function built(g: ShapedGraph, writes: Readonly<Record<string, string>> = {}): BuiltGraph {
   const model = g.toModel();
   const outputs = g.outputNames();
   const graph = keepOutputs(model.graph, outputs);
   return {
     encode: () => writeModel({ ...model, graph }),
     inputs: new Set(graph.inputs.map(({ name }) => name)),
-    outputs: new Set(outputs),
+    writes,
   };
 }

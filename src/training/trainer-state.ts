@@ -3,8 +3,8 @@ import type { GraphHost, TensorData } from '../model/graph-host.ts';
 import type { Engines } from './engines.ts';
 import type { Trained } from './export.ts';
 import { HEAD_BIAS, HEAD_WEIGHT } from './head.ts';
-import { copies, keptName } from './kept-state.ts';
-import { valuesOf } from './state-plan.ts';
+import { copies } from './kept-state.ts';
+import { stateName, valuesOf } from './state-plan.ts';
 import type { HeadWeights, TrainerOptions, TrainerState, WeightsName } from './trainer.ts';
 
 const BEST = 'best';
@@ -41,9 +41,9 @@ export function stateKeeper({ host, engines, options, configuration }: StateKeep
   };
 
   const valuesOfKind = async (kind: string): Promise<Record<string, Float32Array>> => {
-    const tensors = await host.read(vectors.map((vector) => keptName(kind, vector)));
+    const tensors = await host.read(vectors.map((vector) => stateName(kind, vector)));
     return Object.fromEntries(
-      vectors.map((vector) => [vector.name, floatsOf(tensors[keptName(kind, vector)])]),
+      vectors.map((vector) => [vector.name, floatsOf(tensors[stateName(kind, vector)])]),
     );
   };
   const headIn = (values: Record<string, Float32Array>): HeadWeights => ({
@@ -78,7 +78,7 @@ export function stateKeeper({ host, engines, options, configuration }: StateKeep
     },
     read: async () => {
       const all = hasBest ? [...kinds, BEST] : kinds;
-      const names = all.flatMap((kind) => vectors.map((vector) => keptName(kind, vector)));
+      const names = all.flatMap((kind) => vectors.map((vector) => stateName(kind, vector)));
       const tensors = await host.read(names);
       return {
         configuration,
@@ -114,16 +114,16 @@ function vectorsIn(
       'the state is of another configuration: resume with the same model, classes, strategy, loss and optimiser',
     );
   }
-  const hasBest = vectors.every((vector) => state.vectors[keptName(BEST, vector)] !== undefined);
+  const hasBest = vectors.every((vector) => state.vectors[stateName(BEST, vector)] !== undefined);
   const all = hasBest ? [...kinds, BEST] : kinds;
   const tensors: Record<string, TensorData> = {};
   for (const kind of all) {
     for (const vector of vectors) {
-      const values = state.vectors[keptName(kind, vector)];
+      const values = state.vectors[stateName(kind, vector)];
       if (values === undefined) {
-        throw new ModelError('checkpoint_damaged', `the state lacks '${keptName(kind, vector)}'`);
+        throw new ModelError('checkpoint_damaged', `the state lacks '${stateName(kind, vector)}'`);
       }
-      tensors[keptName(kind, vector)] = { data: values.slice(), dims: vector.dims };
+      tensors[stateName(kind, vector)] = { data: values.slice(), dims: vector.dims };
     }
   }
   return { tensors, hasBest };
