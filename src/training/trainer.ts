@@ -59,7 +59,7 @@ export interface TrainerOptions {
   batchSize: number;
   /**
    * Rows of one run; a step is as many runs as its batch needs. By default found by a trial run: one run stays below
-   * about a second. Numbers are the same, bit for bit, only where this is.
+   * a second and a half. Numbers are the same, bit for bit, only where this is.
    */
   microBatch?: number;
   /** What `step` takes as pixels: bytes, or float32 on the same scale (0 to 255), for blends such as mixup. */
