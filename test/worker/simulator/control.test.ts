@@ -13,7 +13,7 @@ const MAIN = fileURLToPath(new URL('../../../src/worker/simulator/main.ts', impo
 async function ask(url: string, method: string, path: string, body?: unknown) {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   const response = await fetch(`${url}${path}`, { method, ...(body === undefined ? {} : { body: text }) });
-  return { status: response.status, body: (await response.json()) };
+  return { status: response.status, body: await response.json() };
 }
 
 describe('over HTTP', () => {
