@@ -65,6 +65,9 @@ export interface JobTableOptions {
   onEnd: (job: EndpointJob) => void;
 }
 
+/** What a job takes beside its request and its result. */
+const RECORD_BYTES = 1_000;
+
 export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
   const jobs = new Map<string, EndpointJob>();
   const queue = createJobQueue<EndpointJob>();
@@ -103,6 +106,7 @@ export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
       keep.weigh(job.id, -(job.request?.bytes ?? 0));
       job.request = undefined;
     }
+    keep.room(bytes);
     keep.weigh(job.id, bytes);
     keep.finished(job.id, job.keptMs);
     onEnd(job);
@@ -122,7 +126,7 @@ export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
   return {
     counts,
     submit(request, sync) {
-      assertOpen(request.bytes);
+      assertOpen(request.bytes + RECORD_BYTES);
       const job: EndpointJob = {
         id: sync ? `sync-${randomUUID()}` : randomUUID(),
         webhook: request.webhook,
@@ -138,7 +142,7 @@ export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
         keptMs: sync ? limits.syncKeptMs : limits.asyncKeptMs,
       };
       jobs.set(job.id, job);
-      keep.weigh(job.id, request.bytes);
+      keep.weigh(job.id, request.bytes + RECORD_BYTES);
       enqueue(job, request.ttl ?? limits.ttlMs);
       return job;
     },
@@ -152,7 +156,7 @@ export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
       const { request } = job;
       if (!hasEnded(job) || request === undefined) return false;
       assertOpen(0);
-      keep.weighAnew(job.id, request.bytes);
+      keep.weighAnew(job.id, request.bytes + RECORD_BYTES);
       const again = { startedAt: undefined, endedAt: undefined, output: undefined, error: undefined };
       Object.assign(job, { ...again, workerId: undefined, pieces: [] });
       counts.retried += 1;
