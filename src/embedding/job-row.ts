@@ -29,6 +29,8 @@ export interface JobRow {
 export interface JobRowOptions {
   database: Database;
   jobId: string;
+  /** The id by which the platform knows the job. */
+  requestId: string;
   progress: () => JobProgress;
   /** Told once when the page cancels the job, or a later run of it takes it over. */
   onStopped: (reason: StoppedError) => void;

@@ -144,6 +144,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       row = await openJobRow({
         database,
         jobId: input.job_id,
+        requestId: context.requestId,
         progress: () => {
           const processed = tally.processed + tally.unchanged + tally.failed;
           const total = model === undefined ? undefined : tally.total;
