@@ -166,7 +166,7 @@ export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
       job.keptMs = ms;
       if (hasEnded(job)) keep.finished(job.id, ms);
     },
-    wait: watchers.wait,
+    wait: (...args) => watchers.wait(...args),
     async take(max, workerId, signal) {
       const taken = await queue.take(max, Infinity, signal);
       return taken.map((job) => {
