@@ -85,11 +85,12 @@ export function openReport({ input, database, store, context }: ReportOptions): 
     log,
     warn,
   });
-  const failureRows = createFailureRows(database, input.job_id, warn);
+  const failureRows = createFailureRows({ database, jobId: input.job_id, lease: () => row?.lease, warn });
   const modelId = (): string | undefined =>
     input.collection_metadata?.embedding_model_id ?? row?.embeddingModelId;
 
   const close = (): void => {
+    failureRows.stop();
     stop.release();
   };
 
@@ -205,9 +206,10 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       }
       if (error.code === 'shutdown') {
         using limit = timeLimit(stop.leaveMs(error), undefined, outOfTime);
-        await row?.leave(limit.signal).catch((fault: unknown) => {
+        const left = row?.leave(limit.signal).catch((fault: unknown) => {
           log.warn("the job's row could not be left in order", { error: messageOf(fault) });
         });
+        await Promise.all([left, failureRows.flush(limit.signal)]);
         close();
         throw error;
       }

@@ -10,6 +10,8 @@ export type EndStatus = 'completed' | 'failed' | 'cancelled';
 
 /** A job's row, held from start to end. */
 export interface HeldRow {
+  /** What the row's `lease_holder` is while it is this run's; undefined where there is no lease. */
+  readonly lease: string | undefined;
   /**
    * Writes the last state, with the progress and these columns; never over `cancelled`, and again where the API has
    * overwritten it.
@@ -131,6 +133,9 @@ export async function holdRow<Row extends { status: string; started_at: string |
   };
 
   return {
+    get lease() {
+      return row.lease;
+    },
     letGo: stopTicking,
     async end(status, columns = {}) {
       await stopTicking();

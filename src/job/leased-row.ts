@@ -13,6 +13,8 @@ export type Stopped = 'cancelled' | 'superseded' | 'redelivered';
 
 /** A row that one run of a job writes to, as long as no later run does. */
 export interface LeasedRow<Row> {
+  /** What the row's `lease_holder` is while it is this run's; undefined where there is no lease. */
+  readonly lease: string | undefined;
   read(signal?: AbortSignal): Promise<Row | undefined>;
   /**
    * The first write: from here on the row is this run's, whoever had it before. It carries a lease that each later
@@ -50,7 +52,8 @@ export function leaseRow<Row extends { status: string }>(options: LeasedRowOptio
     warn,
     consequences: { lease_holder: 'two runs of one job would not know of each other' },
   });
-  const lease: Filter = { column: 'lease_holder', op: 'eq', value: `${requestId}/${randomUUID()}` };
+  const holder = `${requestId}/${randomUUID()}`;
+  const lease: Filter = { column: 'lease_holder', op: 'eq', value: holder };
   let held: Filter[] = [];
 
   const read = (signal?: AbortSignal): Promise<Row | undefined> =>
@@ -65,7 +68,7 @@ export function leaseRow<Row extends { status: string }>(options: LeasedRowOptio
       filters: [mine],
       signal,
     });
-    if (row === undefined || row.lease_holder === lease.value) return undefined;
+    if (row === undefined || row.lease_holder === holder) return undefined;
     const same = requestId !== '' && row.lease_holder?.startsWith(`${requestId}/`) === true;
     return same ? 'redelivered' : 'superseded';
   };
@@ -85,11 +88,14 @@ export function leaseRow<Row extends { status: string }>(options: LeasedRowOptio
   };
 
   return {
+    get lease() {
+      return held.length > 0 ? holder : undefined;
+    },
     read,
     write,
     async takeOver(values) {
       // Nothing of an earlier run is asked for: the later one has the job.
-      await write({ ...values, lease_holder: lease.value }, UNLESS_CANCELLED);
+      await write({ ...values, lease_holder: holder }, UNLESS_CANCELLED);
       if (columns.has('lease_holder')) held = [lease];
     },
   };

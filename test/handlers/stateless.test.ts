@@ -79,6 +79,7 @@ test('the recorded payload gives vectors with what came along, and nothing is wr
     ],
     failed_ids: [],
     processed_count: 2,
+    same_url_count: 0,
     failed_count: 0,
     total_images: 2,
     embedding_dim: expect.any(Number),
