@@ -27,11 +27,7 @@ interface Lines {
   group: number;
 }
 
-function blurLines(
-  data: Float32Array,
-  { lines, length, group }: Lines,
-  kernel: Float32Array,
-): Float32Array {
+function blurLines(data: Float32Array, { lines, length, group }: Lines, kernel: Float32Array): Float32Array {
   const reach = (kernel.length - 1) / 2;
   const out = new Float32Array(data.length);
   for (let line = 0; line < lines; line += 1) {
