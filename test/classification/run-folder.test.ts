@@ -8,7 +8,7 @@ import { expect, test } from '@jest/globals';
 
 import { SILENT_LOG } from '../../src/base/log.ts';
 import { openRunFolder, type RunFolder } from '../../src/classification/run-folder.ts';
-import { testFolder } from './pictures/support.ts';
+import { temporaryFolder } from '../support/folder.ts';
 import { NEVER } from './support.ts';
 
 const open = (root: string, runId: string): Promise<RunFolder> =>
@@ -16,7 +16,7 @@ const open = (root: string, runId: string): Promise<RunFolder> =>
 const DAYS_AGO = new Date(Date.now() - 3 * 24 * 3_600_000);
 
 test('a run that has ended leaves nothing; one that was stopped, its folder', async () => {
-  await using root = await testFolder();
+  await using root = await temporaryFolder();
   {
     await using folder = await open(root.path, 'run');
     await writeFile(join(folder.path, 'x'), '1');
@@ -31,7 +31,7 @@ test('a run that has ended leaves nothing; one that was stopped, its folder', as
 });
 
 test('a folder that is to be kept stays when others are cleared away; one that nobody came back for does not', async () => {
-  await using root = await testFolder();
+  await using root = await temporaryFolder();
   {
     await using folder = await open(root.path, 'kept');
     await folder.end({ keep: true });
@@ -43,7 +43,7 @@ test('a folder that is to be kept stays when others are cleared away; one that n
 });
 
 test('what a killed process has left is there for the next one at once', async () => {
-  await using root = await testFolder();
+  await using root = await temporaryFolder();
   const module = pathToFileURL(join(import.meta.dirname, '../../src/classification/run-folder.ts')).href;
   const script = `
     import { writeFileSync } from 'node:fs';
@@ -66,7 +66,7 @@ test('what a killed process has left is there for the next one at once', async (
 });
 
 test('two processes of one run wait for each other', async () => {
-  await using root = await testFolder();
+  await using root = await temporaryFolder();
   const first = await open(root.path, 'run');
   let second: RunFolder | undefined;
   const opening = open(root.path, 'run').then((folder) => (second = folder));
