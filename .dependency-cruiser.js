@@ -8,6 +8,7 @@ const MAY_IMPORT = {
   onnx: ['base'],
   image: ['http', 'flow', 'base'],
   model: ['image', 'onnx', 'http', 'flow', 'base'],
+  training: ['model', 'image', 'onnx', 'flow', 'base'],
   supabase: ['http', 'flow', 'base'],
   qdrant: ['http', 'flow', 'base'],
   worker: ['http', 'flow', 'base'],
