@@ -1,7 +1,6 @@
 import { IMBALANCED, imbalanceOf, type ClassCount } from './data-report.ts';
 import type { Sample } from './dataset.ts';
 import type { TrainingConfig } from './input-config.ts';
-import { createRandom } from './random.ts';
 
 /** How unequal classes are made up for. */
 export interface Balance {
@@ -51,56 +50,10 @@ function weightsOf(shown: readonly number[]): Float32Array {
   return Float32Array.from(inverse, (weight) => Math.min(MAX_CLASS_WEIGHT, weight / mean));
 }
 
-export interface EpochOptions {
-  seed: number;
-  /** From 1. */
-  epoch: number;
-  /** See `Balance`. */
-  sampling: number;
-}
-
-/**
- * The images of one epoch in order, as many as there are: each once, or, where classes are balanced, those of rare
- * classes several times and of frequent ones a part, another one in each epoch. Seed and epoch alone determine it.
- */
-export function epochOrder(samples: readonly Sample[], { seed, epoch, sampling }: EpochOptions): Sample[] {
-  const random = createRandom(seed, 'epoch', epoch);
-  if (sampling === 0) return random.shuffle([...samples]);
-  const classes = [...Map.groupBy(samples, ({ label }) => label)].sort(([a], [b]) => a - b);
-  const shares = classes.map(([, images]) => images.length ** (1 - sampling));
-  const total = shares.reduce((a, b) => a + b, 0);
-  const counts = apportion(shares.map((share) => (share / total) * samples.length));
-  const order = classes.flatMap(([label, images], i) => {
-    const count = counts[i] ?? 0;
-    return inRounds(images, { from: (epoch - 1) * count, count, keys: [seed, 'class', label] });
-  });
-  return random.shuffle(order);
-}
-
-interface Rounds {
-  from: number;
-  count: number;
-  keys: readonly (string | number)[];
-}
-
-/** A part of the endless list that shows all images, shuffled, then all again: none comes twice before all have come. */
-function inRounds(images: readonly Sample[], { from, count, keys }: Rounds): Sample[] {
-  const out: Sample[] = [];
-  for (let round = Math.floor(from / images.length); out.length < count; round += 1) {
-    const order = createRandom(...keys, round).shuffle([...images]);
-    const first = Math.max(0, from - round * images.length);
-    out.push(...order.slice(first, first + count - out.length));
-  }
-  return out;
-}
-
-/** Whole numbers with the same sum, each next to its share (largest remainders first). */
-function apportion(shares: readonly number[]): number[] {
-  const counts = shares.map(Math.floor);
-  const missing = Math.round(shares.reduce((a, b) => a + b, 0)) - counts.reduce((a, b) => a + b, 0);
-  const byRemainder = shares
-    .map((share, i) => ({ i, remainder: share - Math.floor(share) }))
-    .sort((a, b) => b.remainder - a.remainder || a.i - b.i);
-  for (const { i } of byRemainder.slice(0, missing)) counts[i] = (counts[i] ?? 0) + 1;
-  return counts;
+/** How often each image is shown, for `epochOrder`; undefined where each is shown once. */
+export function rowWeights(samples: readonly Sample[], sampling: number): Float32Array | undefined {
+  if (sampling === 0) return undefined;
+  const sizes = new Map<number, number>();
+  for (const { label } of samples) sizes.set(label, (sizes.get(label) ?? 0) + 1);
+  return Float32Array.from(samples, ({ label }) => (sizes.get(label) ?? 1) ** -sampling);
 }
