@@ -1,5 +1,5 @@
 import { IMBALANCED, imbalanceOf, type ClassCount } from './data-report.ts';
-import type { Sample } from './dataset.ts';
+import type { Sample } from './sample.ts';
 import type { TrainingConfig } from './input-config.ts';
 
 /** How unequal classes are made up for. */

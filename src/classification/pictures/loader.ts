@@ -2,7 +2,7 @@ import type { Size } from '../../image/geometry.ts';
 import { batches as inBatches, mapConcurrent, type Source } from '../../flow/streams.ts';
 import type { MixPlan } from '../augment/mix.ts';
 import type { Recipe } from '../augment/recipe.ts';
-import type { Sample } from '../dataset.ts';
+import type { Sample } from '../sample.ts';
 import type { Pictures } from './pictures.ts';
 import type { Pool } from './pool.ts';
 import type { ViewTask } from './pool-messages.ts';

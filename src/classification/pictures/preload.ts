@@ -1,5 +1,5 @@
 import type { Log } from '../../base/log.ts';
-import type { Sample } from '../dataset.ts';
+import type { Sample } from '../sample.ts';
 import type { Preload } from '../input-loading.ts';
 import type { Pictures } from './pictures.ts';
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { plainView, randomView } from '../../../src/classification/augment/augment.ts';
 import { mixPictures, type MixPlan } from '../../../src/classification/augment/mix.ts';
 import { RECIPES } from '../../../src/classification/augment/recipe.ts';
-import type { Sample } from '../../../src/classification/dataset.ts';
+import type { Sample } from '../../../src/classification/sample.ts';
 import {
   createLoader,
   type BatchesOptions,
