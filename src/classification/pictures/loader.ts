@@ -15,6 +15,8 @@ export interface PixelBatch {
   pixels: Uint8Array<SharedArrayBuffer>;
   /** How the pictures are mixed with each other. */
   plan: MixPlan | null;
+  /** Samples of the stream that have come so far, those that could not be had among them. */
+  end: number;
 }
 
 export interface BatchesOptions {
@@ -93,7 +95,12 @@ export function createLoader({ pictures, pool, size, prefetch, signal }: LoaderO
     await Promise.all(parts.map((some) => pool.run({ type: 'views', pixels, size, recipe, views: some })));
     const plan = random?.mix(place) ?? null;
     if (plan !== null) await pool.run({ type: 'mix', pixels, size, count: present.length, plan });
-    return { samples: present, pixels: pixels.subarray(0, present.length * bytes), plan };
+    return {
+      samples: present,
+      pixels: pixels.subarray(0, present.length * bytes),
+      plan,
+      end: place + samples.length,
+    };
   };
 
   return {
