@@ -5,6 +5,7 @@ import type { Log } from '../base/log.ts';
 import { holdRow, type HeldRow } from '../job/held-row.ts';
 import type { Values } from '../job/known-columns.ts';
 import type { Database } from '../supabase/database.ts';
+import type { EpochRow } from './epoch-rows.ts';
 
 /** What a run has reached so far; percentages, but for F1. */
 export interface RunProgress {
@@ -30,6 +31,8 @@ export interface RunRowOptions {
   warn: (message: string) => void;
 }
 
+const WORKING = 'training';
+
 const STATE = z.object({
   status: z.string(),
   started_at: z.string().nullable(),
@@ -37,20 +40,28 @@ const STATE = z.object({
 
 /**
  * Marks the run in `cls_training_runs` as `training` and keeps its row up to date: src/job/held-row.ts has what holds of
- * it.
+ * it. `isRerun`: an earlier attempt at the run was under way.
  * @throws StoppedError `cancelled` when the page has cancelled the run already.
  */
-export function openRunRow({ runId, progress, ...options }: RunRowOptions): Promise<HeldRow> {
-  return holdRow({
+export async function openRunRow({
+  runId,
+  progress,
+  ...options
+}: RunRowOptions): Promise<HeldRow & { isRerun: boolean }> {
+  let isRerun = false;
+  const row = await holdRow({
     ...options,
     table: 'cls_training_runs',
     id: runId,
     schema: STATE,
-    working: 'training',
-    unfinished: ['pending', 'preparing', 'queued', 'training'],
-    onFound: () => undefined,
+    working: WORKING,
+    unfinished: ['pending', 'preparing', 'queued', WORKING],
+    onFound: (found) => {
+      isRerun = found?.status === WORKING;
+    },
     progress: () => columnsOf(progress()),
   });
+  return { ...row, isRerun };
 }
 
 function columnsOf({ epoch, best }: RunProgress): Values {
@@ -63,4 +74,9 @@ function columnsOf({ epoch, best }: RunProgress): Values {
       best_epoch: best.epoch,
     }),
   };
+}
+
+export function asBestEpoch(row: EpochRow): BestEpoch {
+  const { epoch, val_accuracy, val_f1, val_top5_accuracy } = row;
+  return { epoch, accuracy: val_accuracy, f1: val_f1, top5Accuracy: val_top5_accuracy };
 }

@@ -1,9 +1,11 @@
 import { messageOf } from '../base/errors.ts';
 import type { Http } from '../http/http.ts';
+import type { ClassificationInput } from './input.ts';
 import type { ClassMetrics } from './metrics/metrics.ts';
+import type { CompletedParts } from './output.ts';
 
 /** What the API is told of a run that is completed; it makes its row of the trained model from it. */
-export interface WebhookBody {
+interface WebhookBody {
   training_run_id: string;
   status: 'completed';
   model_url: string;
@@ -14,13 +16,11 @@ export interface WebhookBody {
   per_class_metrics: Record<string, ClassMetrics>;
 }
 
-export interface WebhookOptions {
+export interface TellOptions {
+  input: Pick<ClassificationInput, 'training_run_id' | 'api_url'>;
+  parts: CompletedParts;
   http: Http;
-  /** As in `https://api.example.com`. */
-  apiUrl: string;
-  body: WebhookBody;
   warn: (message: string) => void;
-  signal?: AbortSignal | undefined;
 }
 
 const PATH = '/api/v1/classification/training/webhook';
@@ -28,11 +28,24 @@ const TIMEOUT_MS = 30_000;
 /** Half a minute in all, as the waits double. */
 const ATTEMPTS = 7;
 
-/** Tells the API. The model is stored and the row says so: an API that does not answer becomes a warning. */
-export async function sendWebhook({ http, apiUrl, body, warn, signal }: WebhookOptions): Promise<void> {
-  const url = apiUrl.replace(/\/+$/, '') + PATH;
+/** Tells the API, if the job names one. The model is stored and the row says so: no answer becomes a warning. */
+export async function tellApi({ input, parts, http, warn }: TellOptions): Promise<void> {
+  const { api_url: apiUrl, training_run_id } = input;
+  if (apiUrl === undefined) return;
+  const body: WebhookBody = {
+    training_run_id,
+    status: 'completed',
+    model_url: parts.model_url,
+    onnx_url: parts.onnx_url,
+    confusion_matrix: parts.metrics.confusion_matrix,
+    per_class_metrics: parts.metrics.per_class,
+  };
   try {
-    await http.post(url, { json: body, timeoutMs: TIMEOUT_MS, attempts: ATTEMPTS, signal });
+    await http.post(apiUrl.replace(/\/+$/, '') + PATH, {
+      json: body,
+      timeoutMs: TIMEOUT_MS,
+      attempts: ATTEMPTS,
+    });
   } catch (error) {
     warn(`the API was not told that the run is completed: ${messageOf(error)}`);
   }

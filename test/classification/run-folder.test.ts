@@ -11,8 +11,11 @@ import { openRunFolder, type RunFolder } from '../../src/classification/run-fold
 import { temporaryFolder } from '../support/folder.ts';
 import { NEVER } from './support.ts';
 
-const open = (root: string, runId: string): Promise<RunFolder> =>
-  openRunFolder({ runId, root, log: SILENT_LOG, signal: NEVER });
+const open = (
+  root: string,
+  runId: string,
+  fate: 'goes_on' | 'over' | 'keep' = 'goes_on',
+): Promise<RunFolder> => openRunFolder({ runId, root, fate: () => fate, log: SILENT_LOG, signal: NEVER });
 const DAYS_AGO = new Date(Date.now() - 3 * 24 * 3_600_000);
 
 test('a run that has ended leaves nothing; one that was stopped, its folder', async () => {
@@ -23,19 +26,15 @@ test('a run that has ended leaves nothing; one that was stopped, its folder', as
   }
   expect(await readdir(root.path)).toEqual(['run']);
   {
-    await using folder = await open(root.path, 'run');
+    await using folder = await open(root.path, 'run', 'over');
     expect(await readdir(folder.path)).toEqual(['x']);
-    await folder.end({ keep: false });
   }
   expect(await readdir(root.path)).toEqual([]);
 });
 
 test('a folder that is to be kept stays when others are cleared away; one that nobody came back for does not', async () => {
   await using root = await temporaryFolder();
-  {
-    await using folder = await open(root.path, 'kept');
-    await folder.end({ keep: true });
-  }
+  await (await open(root.path, 'kept', 'keep'))[Symbol.asyncDispose]();
   for (const name of ['left', 'young', 'kept']) await mkdir(join(root.path, name), { recursive: true });
   for (const name of ['left', 'kept']) await utimes(join(root.path, name), DAYS_AGO, DAYS_AGO);
   await using _ = await open(root.path, 'run');
@@ -49,7 +48,7 @@ test('what a killed process has left is there for the next one at once', async (
     import { writeFileSync } from 'node:fs';
     import { openRunFolder } from ${JSON.stringify(module)};
     const log = { info() {}, debug() {}, warn() {}, error() {} };
-    const folder = await openRunFolder({ runId: 'run', root: ${JSON.stringify(root.path)}, log, signal: new AbortController().signal });
+    const folder = await openRunFolder({ runId: 'run', root: ${JSON.stringify(root.path)}, fate: () => 'goes_on', log, signal: new AbortController().signal });
     writeFileSync(folder.path + '/half', 'done');
     process.stdout.write('there');
     setInterval(() => {}, 1000);

@@ -1,6 +1,5 @@
 import type { TrainingConfig } from '../input-config.ts';
 import type { EpochRow } from '../epoch-rows.ts';
-import type { BestEpoch } from '../run-row.ts';
 
 type StopMetric = TrainingConfig['early_stopping_metric'];
 
@@ -17,11 +16,6 @@ export function bestOf(rows: readonly EpochRow[], metric: StopMetric): EpochRow 
     if (best === undefined || scoreOf(row, metric) > scoreOf(best, metric)) best = row;
   }
   return best;
-}
-
-export function asBestEpoch(row: EpochRow): BestEpoch {
-  const { epoch, val_accuracy, val_f1, val_top5_accuracy } = row;
-  return { epoch, accuracy: val_accuracy, f1: val_f1, top5Accuracy: val_top5_accuracy };
 }
 
 /** Has it been so many epochs since the best one? */
