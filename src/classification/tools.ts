@@ -13,6 +13,8 @@ export interface ClassificationTools {
   patienceMs?: number;
   /** Where runs keep what they need on the disk; a folder of the system's own for passing files by default. */
   runsFolder?: string;
+  /** Time between two checkpoints at least; 20 seconds by default. */
+  checkpointIntervalMs?: number;
   close(): Promise<void>;
 }
 

@@ -75,6 +75,7 @@ export async function trainJob(options: TrainJobOptions): Promise<TrainedRun> {
     loader: data.loader,
     folder,
     resumed,
+    checkpointIntervalMs: tools.checkpointIntervalMs,
     machine: { providers, requireGpu, ...(threads && { threads }) },
     news: newsOf(options),
     log,

@@ -42,6 +42,8 @@ export interface CheckpointsOptions {
   folder: string;
   trainer: Trainer;
   groundwork: Groundwork;
+  /** Between two at least. */
+  intervalMs?: number | undefined;
   log: Log;
 }
 
@@ -53,12 +55,13 @@ export interface Checkpoints {
   write(state: EpochsState): Promise<void>;
 }
 
-const LEAST_INTERVAL_MS = 20_000;
+const INTERVAL_MS = 20_000;
 const TIME_SHARE = 20;
 
-export function openCheckpoints({ folder, trainer, groundwork, log }: CheckpointsOptions): Checkpoints {
+export function openCheckpoints(options: CheckpointsOptions): Checkpoints {
+  const { folder, trainer, groundwork, intervalMs = INTERVAL_MS, log } = options;
   const path = join(folder, CHECKPOINT_FILE);
-  let next = performance.now() + LEAST_INTERVAL_MS;
+  let next = performance.now() + intervalMs;
   const write = async (state: EpochsState): Promise<void> => {
     const begun = performance.now();
     const { sampler, ...epochs } = state;
@@ -70,7 +73,7 @@ export function openCheckpoints({ folder, trainer, groundwork, log }: Checkpoint
     };
     await writeCheckpoint(path, { trainer: await trainer.state(), sampler, rest });
     const took = performance.now() - begun;
-    next = performance.now() + Math.max(LEAST_INTERVAL_MS, took * TIME_SHARE);
+    next = performance.now() + (intervalMs === 0 ? 0 : Math.max(intervalMs, took * TIME_SHARE));
     log.debug('checkpoint written', { epoch: sampler.epoch, taken: sampler.taken, milliseconds: took });
   };
   return {

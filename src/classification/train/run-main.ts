@@ -25,6 +25,8 @@ export interface TrainOptions {
   /** Where checkpoints are kept. */
   folder: string;
   resumed: Resumed | undefined;
+  /** Between two checkpoints at least; 0: one after every step. */
+  checkpointIntervalMs?: number | undefined;
   machine: { providers: readonly ExecutionProvider[]; requireGpu: boolean; threads?: number };
   news: TrainNews;
   log: Log;
@@ -72,7 +74,13 @@ export async function runMain(options: TrainOptions, main: Main): Promise<Traine
     if (resumed !== undefined) await trainer.restore(resumed.checkpoint.trainer);
     const state = resumed?.state ?? freshState();
     const course = main.courseOf(trainer);
-    const checkpoints = openCheckpoints({ folder, trainer, groundwork, log });
+    const checkpoints = openCheckpoints({
+      folder,
+      trainer,
+      groundwork,
+      intervalMs: options.checkpointIntervalMs,
+      log,
+    });
     const { steps } = course;
     const { epochs } = config;
     log.info(`[Training] ${groundwork.plan} on ${trainer.provider}: ${epochs} epochs of ${steps} steps`, {
