@@ -146,6 +146,8 @@ export function openReport({ input, database, context }: ReportOptions): Report 
     async begin(rows) {
       epoch = Math.min(input.config.epochs, rows.length + 1);
       await epochRows.clearAfter(rows.length);
+      // They are there already, unless they are those of another run that this one goes on from.
+      for (const row of rows) epochRows.add(row);
     },
     epoch: (done) => {
       epochRows.add(done);

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import { createClassificationHandler, type ClassificationHandler } from '../../handlers/cls.ts';
 import { createLog } from '../../src/base/log.ts';
@@ -6,6 +8,8 @@ import { readSettings } from '../../src/base/settings.ts';
 import type { ClassificationOutput } from '../../src/classification/output.ts';
 import type { RunNews } from '../../src/classification/report.ts';
 import { createClassificationTools, type ClassificationTools } from '../../src/classification/tools.ts';
+import { buildSmallConv } from '../../src/model/small/small-conv.ts';
+import { writeModel } from '../../src/onnx/codec.ts';
 import { invoke } from '../../src/worker/invoke.ts';
 import { temporaryFolder } from './folder.ts';
 import { testImages, type TestImages } from './images.ts';
@@ -20,6 +24,8 @@ export interface TrainingCloud extends AsyncDisposable {
   handler: ClassificationHandler;
   /** Where runs keep what they need on the disk. */
   runsFolder: string;
+  /** Holds `resnet50`: a small convolutional network with random weights, pictures of 32 x 32. */
+  modelsFolder: string;
   credentials: { supabase_url: string; supabase_key: string };
 }
 
@@ -31,17 +37,30 @@ export async function startTrainingCloud(): Promise<TrainingCloud> {
   const started = new AsyncDisposableStack();
   const [supabase, images, folder] = await Promise.all([testSupabase(), testImages(), temporaryFolder()]);
   for (const part of [supabase, images, folder]) started.use(part);
-  const settings = { ...readSettings(NO_HUB), ALLOW_PRIVATE_HOSTS: true, INFERENCE_THREADS: 1 };
+  const modelsFolder = join(folder.path, 'models');
+  await mkdir(join(modelsFolder, 'resnet50'), { recursive: true });
+  await writeFile(
+    join(modelsFolder, 'resnet50', 'model.onnx'),
+    writeModel(buildSmallConv({ size: 32, channels: 16 })),
+  );
+  const settings = {
+    ...readSettings({ ...NO_HUB, MODEL_DIR: modelsFolder }),
+    ALLOW_PRIVATE_HOSTS: true,
+    INFERENCE_THREADS: 1,
+  };
+  const runsFolder = join(folder.path, 'runs');
+  await mkdir(runsFolder);
   const tools = {
     ...started.adopt(createClassificationTools(settings), (made) => made.close()),
-    runsFolder: folder.path,
+    runsFolder,
   };
   return {
     supabase,
     images,
     tools,
     handler: createClassificationHandler(tools),
-    runsFolder: folder.path,
+    runsFolder,
+    modelsFolder,
     credentials: { supabase_url: supabase.url, supabase_key: supabase.serviceKey },
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
@@ -107,7 +126,7 @@ async function anyDataset(cloud: TrainingCloud): Promise<string> {
 }
 
 /** A row that is there already is left as it is. */
-async function insertRun(cloud: TrainingCloud, id: string, columns: Row): Promise<void> {
+export async function insertRun(cloud: TrainingCloud, id: string, columns: Row): Promise<void> {
   const row = {
     id,
     name: 'run',

@@ -72,7 +72,7 @@ export async function runMain(options: TrainOptions, main: Main): Promise<Traine
   const trainer = await createTrainer(main.trainerOptions);
   try {
     if (resumed !== undefined) await trainer.restore(resumed.checkpoint.trainer);
-    const state = resumed?.state ?? freshState();
+    const state = resumed === undefined ? freshState() : structuredClone(resumed.state);
     const course = main.courseOf(trainer);
     const checkpoints = openCheckpoints({
       folder,
