@@ -71,7 +71,10 @@ async function embedAndStore(
       model,
       write,
       fail: report.failed,
-      signal,
+      repeated: report.repeated,
+      unchanged: report.unchanged,
+      signal: report.endSignal,
+      drain: signal,
     });
   } catch (error) {
     return await report.abandon(error);
@@ -87,11 +90,11 @@ async function embedAndReturn(
 ): Promise<StatelessOutput> {
   const supabase = optionalSupabase(input, tools.settings);
   const sign = createSigner(supabase && createDatabase(supabase));
-  const { images, write, fail, output } = createStatelessSink(input.images ?? []);
+  const { output, ...sink } = createStatelessSink(input.images ?? []);
   await using lease = await leaseModel({ input, tools, sign, log, signal });
   const { model } = lease;
   try {
-    await extract({ ...stagesOf(tools, sign), images, model, write, fail, signal });
+    await extract({ ...stagesOf(tools, sign), ...sink, model, signal, drain: signal });
   } catch (error) {
     if (toHandlerError(error).code !== 'cancelled') throw error;
     return output(model, 'cancelled');

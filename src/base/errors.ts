@@ -106,9 +106,16 @@ export type StopCode = 'cancelled' | 'shutdown' | 'timed_out' | 'superseded';
 export class StoppedError extends HandlerError {
   override readonly name = 'StoppedError';
   override readonly code: StopCode;
-  constructor(code: StopCode, message: string, options: HandlerErrorOptions = {}) {
+  /** How long who is stopped has to end by itself, from then on; undefined where nobody said. */
+  readonly graceMs: number | undefined;
+  constructor(
+    code: StopCode,
+    message: string,
+    options: HandlerErrorOptions & { graceMs?: number | undefined } = {},
+  ) {
     super(code, message, options);
     this.code = code;
+    this.graceMs = options.graceMs;
   }
 }
 

@@ -8,6 +8,8 @@ export interface AppendOptions {
   /** The fingerprint of the model at work. */
   model: string;
   tally: ListingTally;
+  /** Points are taken at their word: no image is fetched to see whether it has changed. */
+  trustPoints: boolean;
   /**
    * Told of cutouts that have their point while their row does not say so: whoever wrote it died in between, or could
    * not reach the rows.
@@ -32,8 +34,9 @@ interface Held {
 }
 
 /**
- * Passes on, in order, the images that their collection lacks. An image is there where its point carries `model`, or
- * where its point is older than that mark. A product that has points without the mark is left out whole, whatever
+ * Passes on, in order, the images that their collection lacks, and with the hash of their bytes those whose point says
+ * of which bytes it was made, by this model: whether they have changed is seen when they are fetched. An image is there
+ * where its point carries `model` and no such hash, or is older than both marks. A product that has points without the mark is left out whole, whatever
  * their ids. Another model's point counts as absent. A collection that does not exist lacks everything.
  */
 export async function* onlyNew(images: Source<ImageRef>, options: AppendOptions): AsyncGenerator<ImageRef> {
@@ -48,8 +51,11 @@ export async function* onlyNew(images: Source<ImageRef>, options: AppendOptions)
     const there = await Promise.all(
       [...parts].map(async ([collection, refs]) => stored(collection, refs, await held(collection), options)),
     );
-    const skip = new Set(there.flat());
-    return batch.filter((ref) => !skip.has(ref));
+    const found = new Map(there.flatMap((some) => [...some]));
+    return batch.flatMap((ref) => {
+      const content = found.get(ref);
+      return content === undefined ? [ref] : content === null ? [] : [{ ...ref, content }];
+    });
   };
 
   const source = batches(images, BATCH);
@@ -74,31 +80,39 @@ async function inspect(collection: string, { store, signal }: AppendOptions): Pr
   return { points: points > 0, unstamped: unstamped > 0 };
 }
 
-/** Those of `refs` that the collection has. */
+/** Those of `refs` that the collection has: with what their point was made of where that can be checked, else null. */
 async function stored(
   collection: string,
   refs: readonly ImageRef[],
   held: Held,
   options: AppendOptions,
-): Promise<ImageRef[]> {
-  if (!held.points) return [];
-  const { store, model, signal } = options;
+): Promise<Map<ImageRef, string | null>> {
+  const found = new Map<ImageRef, string | null>();
+  if (!held.points) return found;
+  const { store, model, trustPoints, signal } = options;
   const [payloads, oldProducts] = await Promise.all([
     store.payloads(
       collection,
       refs.map((ref) => ref.pointId),
-      ['model'],
+      ['model', 'content'],
       signal,
     ),
     held.unstamped ? productsWithOldPoints(collection, refs, options) : new Set<unknown>(),
   ]);
-  const modelOf = (ref: ImageRef): unknown => payloads.get(String(ref.pointId))?.model;
-  const unmarked = refs.filter((ref) => ref.marked === false && modelOf(ref) === model);
+  const unmarked: ImageRef[] = [];
+  for (const ref of refs) {
+    const point = payloads.get(String(ref.pointId));
+    const isOurs = point?.model === model;
+    const isThere = point !== undefined && (point.model ?? model) === model;
+    if (isOurs && typeof point.content === 'string' && !trustPoints) {
+      found.set(ref, point.content);
+    } else if (isThere || (ref.type === 'product' && oldProducts.has(ref.metadata.product_id))) {
+      found.set(ref, null);
+      if (isOurs && ref.marked === false) unmarked.push(ref);
+    }
+  }
   if (unmarked.length > 0) await options.unmarked?.(unmarked);
-  return refs.filter((ref) => {
-    if (payloads.has(String(ref.pointId)) && (modelOf(ref) ?? model) === model) return true;
-    return ref.type === 'product' && oldProducts.has(ref.metadata.product_id);
-  });
+  return found;
 }
 
 /** An old cutout's point may name its product too: it says nothing of the product's own images. */

@@ -1,37 +1,32 @@
-import { ImageError, StoppedError, toHandlerError, type HandlerError } from '../base/errors.ts';
-import { batches, mapConcurrent, type Source } from '../flow/streams.ts';
+import { ImageError, StoppedError, toHandlerError } from '../base/errors.ts';
+import { batches, mapConcurrent, merge, until, type Source } from '../flow/streams.ts';
 import type { Decode } from '../image/decode.ts';
 import type { ImageSource } from '../image/source.ts';
 import type { EmbeddingModel } from '../model/embedding-model.ts';
+import { withAddresses, type AddressedImage, type AddressOptions } from './addresses.ts';
+import { byCollection } from './by-collection.ts';
+import type { EmbeddedImage, FailedImage } from './embedded-image.ts';
 import type { ImageRef } from './image-ref.ts';
-
-/** An image with its vector, ready to be written. */
-export interface EmbeddedImage {
-  ref: ImageRef;
-  /** L2-normalised, `model.dim` long. */
-  vector: Float32Array;
-  /** sha256 of the image's bytes, hex. */
-  content: string;
-}
-
-/** An image that could not be had. It fails alone: nothing else is held up or lost by it. */
-export interface FailedImage {
-  ref: ImageRef;
-  error: HandlerError;
-}
+import { createSameUrls, type SameUrls } from './same-url.ts';
 
 export interface ExtractOptions {
   images: Source<ImageRef>;
-  /** Addresses for images in Supabase storage, in the order asked: made in batches, just before use. */
-  sign: (refs: readonly ImageRef[], signal: AbortSignal) => Promise<(string | HandlerError)[]>;
+  sign: AddressOptions['sign'];
   source: ImageSource;
   decode: Decode;
   model: EmbeddingModel;
   /** Writes images of one collection; resolves when the store has acknowledged what it took. */
   write: (collection: string, images: readonly EmbeddedImage[]) => Promise<void>;
   fail: (failed: FailedImage) => void;
+  /** Told of images whose point was made of the bytes that they still have: they go no further. Never rejects. */
+  unchanged: (images: readonly ImageRef[]) => Promise<void>;
+  /** Told of images that were not fetched, as another one had their url: they are written, or fail, with that one. */
+  repeated: (images: number) => void;
   limits: ExtractLimits;
+  /** Ends all at once. */
   signal: AbortSignal;
+  /** From its abort on nothing more is read or fetched; what was fetched already goes through to its end. */
+  drain: AbortSignal;
 }
 
 /** How much of each stage runs at once; with the stages' own queues of one, this bounds what is held in memory. */
@@ -43,15 +38,16 @@ export interface ExtractLimits {
   writes: number;
   /** Points in one write. */
   writeSize: number;
+  /** Urls whose vector is kept for images that have the same one; 10,000 by default. */
+  urls?: number;
 }
 
-const SIGN_BATCH = 64;
-
 /**
- * The pipeline: address, download, decode, embed, write. The stages overlap and each is bounded, so that the slowest
- * one holds all before it back, up to the reader of the database's pages. Resolves when every image was written or
- * failed. What concerns no single image ends it, as does the caller's signal: every stage is told at once, the writes
- * under way end as they may, and it rejects with the reason.
+ * The pipeline: address, download, decode, embed, write; a url that comes again is answered with what it came to. The
+ * stages overlap and each is bounded, so that the slowest one holds all before it back, up to the reader of the
+ * database's pages. Resolves when every image was written or failed. What concerns no single image ends it, as does the
+ * caller's signal: every stage is told at once, the writes under way end as they may, and it rejects with the reason.
+ * After `drain` it rejects with that one's reason, when all that had been fetched is written or failed.
  */
 export async function extract(options: ExtractOptions): Promise<void> {
   const stop = new AbortController();
@@ -61,7 +57,10 @@ export async function extract(options: ExtractOptions): Promise<void> {
   if (options.signal.aborted) onAbort();
   else options.signal.addEventListener('abort', onAbort, { once: true });
   try {
-    await run({ ...options, signal: stop.signal }, stop);
+    // One for a whole job, so that nothing gathers on its signals.
+    const intake = AbortSignal.any([stop.signal, options.drain]);
+    await run({ ...options, signal: stop.signal, intake }, stop);
+    intake.throwIfAborted();
   } catch (error) {
     stop.signal.throwIfAborted();
     throw error;
@@ -70,25 +69,32 @@ export async function extract(options: ExtractOptions): Promise<void> {
   }
 }
 
-async function run(options: ExtractOptions, stop: AbortController): Promise<void> {
+interface Running extends ExtractOptions {
+  /** Aborts when nothing more is to be read or fetched. */
+  intake: AbortSignal;
+}
+
+async function run(options: Running, stop: AbortController): Promise<void> {
   const { limits, signal } = options;
   const all = { signal };
   const end = (error: unknown): never => {
     stop.abort(error);
     throw error;
   };
-  const addressed = withAddresses(options, end);
-  const downloaded = mapConcurrent(addressed, limits.downloads, alone(options, download), all);
-  const decoded = mapConcurrent(present(downloaded), limits.decoders, alone(options, decode), all);
+  const urls = createSameUrls({ ...options, dim: options.model.dim, window: limits.urls });
+  const stages = { ...options, fail: urls.failed };
+  const addressed = toFetch(stages, urls, end);
+  const downloaded = mapConcurrent(addressed, limits.downloads, alone(stages, download(urls)), all);
+  const decoded = mapConcurrent(present(downloaded), limits.decoders, alone(stages, decode), all);
   const grouped = batches(present(decoded), options.model.batchSize);
   const embedded = mapConcurrent(
     grouped,
     limits.inference,
-    (images) => embed(options, images).catch(end),
+    (images) => embed(stages, images).then(urls.embedded).catch(end),
     all,
   );
   const written = mapConcurrent(
-    byCollection(embedded, limits.writeSize),
+    byCollection(merge([embedded, urls.answered], all), limits.writeSize),
     limits.writes,
     ({ collection, images }) => options.write(collection, images).then(() => null, end),
     all,
@@ -96,9 +102,20 @@ async function run(options: ExtractOptions, stop: AbortController): Promise<void
   for await (const _ of written);
 }
 
-interface Addressed {
-  ref: ImageRef;
-  address: string;
+/** What is to be fetched, until nothing more is to be read. What goes wrong here concerns no single image. */
+async function* toFetch(
+  options: Running,
+  urls: SameUrls,
+  end: (error: unknown) => never,
+): AsyncGenerator<AddressedImage> {
+  const { images, intake } = options;
+  try {
+    yield* until(withAddresses(urls.firsts(images), { ...options, signal: intake }), intake);
+  } catch (error) {
+    end(error);
+  } finally {
+    urls.close();
+  }
 }
 
 interface Downloaded {
@@ -113,52 +130,13 @@ interface Decoded {
   content: string;
 }
 
-async function* withAddresses(
-  options: ExtractOptions,
-  end: (error: unknown) => never,
-): AsyncGenerator<Addressed> {
-  try {
-    for await (const refs of batches(options.images, SIGN_BATCH)) yield* addressesOf(options, refs);
-  } catch (error) {
-    end(error);
-  }
-}
-
-async function* addressesOf(options: ExtractOptions, refs: readonly ImageRef[]): AsyncGenerator<Addressed> {
-  const stored = refs.filter((ref) => ref.storage !== null);
-  const signed = stored.length === 0 ? [] : await signAll(options, stored);
-  const addresses = new Map(stored.map((ref, i) => [ref, signed[i]]));
-  for (const ref of refs) {
-    const address = ref.storage === null ? ref.url : addresses.get(ref);
-    if (typeof address === 'string') yield { ref, address };
-    else {
-      const error = address ?? new ImageError('storage_not_found', `no address for ${ref.url}`);
-      options.fail({ ref, error });
-    }
-  }
-}
-
-/** A storage that refuses to sign fails its own pictures, and the others are none the worse; one that is away, all. */
-async function signAll(
-  { sign, signal }: ExtractOptions,
-  refs: readonly ImageRef[],
-): Promise<(string | HandlerError)[]> {
-  try {
-    return await sign(refs, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    const failure = toHandlerError(error);
-    if (failure.retryable) throw failure;
-    return refs.map(() => failure);
-  }
-}
-
-async function download(
-  { source, signal }: ExtractOptions,
-  { ref, address }: Addressed,
-): Promise<Downloaded> {
-  const { bytes, contentHash } = await source.read(address, signal);
-  return { ref, bytes, content: contentHash };
+/** Null where the bytes are what all points that they are for were made of. */
+function download(urls: SameUrls): Stage<AddressedImage, Downloaded> {
+  return async ({ source, intake }, { ref: asked, address }) => {
+    const { bytes, contentHash: content } = await source.read(address, intake);
+    const ref = await urls.fetched(asked, content);
+    return ref && { ref, bytes, content };
+  };
 }
 
 async function decode(options: ExtractOptions, { ref, bytes, content }: Downloaded): Promise<Decoded> {
@@ -175,22 +153,27 @@ async function embed({ model, fail }: ExtractOptions, images: readonly Decoded[]
     if (vector.every(Number.isFinite)) return [{ ref, vector, content }];
     fail({
       ref,
-      error: new ImageError('not_finite', `the model gave a vector with NaN or infinity for ${ref.id}`),
+      error: new ImageError('not_finite', 'the model gave a vector with NaN or infinity for this image'),
     });
     return [];
   });
 }
 
+/** What is done with one image; null: it goes no further. */
+type Stage<A, B> = (options: Running, image: A) => Promise<B | null>;
+
 /** Runs a stage for one image: what goes wrong fails this image, and a stop stops all. */
 function alone<A extends { ref: ImageRef }, B>(
-  options: ExtractOptions,
-  stage: (options: ExtractOptions, image: A) => Promise<B>,
+  options: Running,
+  stage: Stage<A, B>,
 ): (image: A) => Promise<B | null> {
   return async (image) => {
     try {
       return await stage(options, image);
     } catch (error) {
       options.signal.throwIfAborted();
+      // Not fetched, and nobody's fault: left for the job's next run.
+      if (options.intake.aborted && error === options.intake.reason) return null;
       if (error instanceof StoppedError) throw error;
       options.fail({ ref: image.ref, error: toHandlerError(error) });
       return null;
@@ -200,37 +183,4 @@ function alone<A extends { ref: ImageRef }, B>(
 
 async function* present<T>(source: AsyncIterable<T | null>): AsyncGenerator<T> {
   for await (const item of source) if (item !== null) yield item;
-}
-
-/** One write's worth of images of one collection, full but for the last of each. Holds a few writes at the most. */
-async function* byCollection(
-  source: AsyncIterable<EmbeddedImage[]>,
-  size: number,
-): AsyncGenerator<{ collection: string; images: EmbeddedImage[] }> {
-  const waiting = new Map<string, EmbeddedImage[]>();
-  let held = 0;
-  const take = (collection: string): { collection: string; images: EmbeddedImage[] } => {
-    const images = waiting.get(collection) ?? [];
-    waiting.delete(collection);
-    held -= images.length;
-    return { collection, images };
-  };
-  for await (const images of source) {
-    for (const image of images) {
-      const { collection } = image.ref;
-      const same = waiting.get(collection) ?? [];
-      waiting.set(collection, same);
-      held += same.push(image) > 0 ? 1 : 0;
-      if (same.length >= size) yield take(collection);
-      // A job may name many collections: the fullest goes out early rather than all being held.
-      else if (held >= size * MAX_WAITING_WRITES) yield take(fullest(waiting));
-    }
-  }
-  for (const collection of [...waiting.keys()]) yield take(collection);
-}
-
-const MAX_WAITING_WRITES = 4;
-
-function fullest(waiting: ReadonlyMap<string, readonly unknown[]>): string {
-  return [...waiting].reduce((a, b) => (b[1].length > a[1].length ? b : a))[0];
 }

@@ -14,6 +14,13 @@ export interface ImageRef {
   storage: StoredFile | null;
   /** A cutout whose row says already that it has its point. */
   marked?: boolean;
+  /** What its point was made of, sha256 of the bytes, where it has one: other bytes are to be embedded again. */
+  content?: string;
   /** The payload without `id`, `type`, `url`, `model`, `job_id` and `content`. */
   metadata: Record<string, unknown>;
+}
+
+/** Are these the bytes that the image's point was made of? */
+export function isUnchanged(ref: ImageRef, content: string | undefined): boolean {
+  return content !== undefined && ref.content === content;
 }

@@ -64,7 +64,12 @@ const SOURCE_CONFIG = z.object(
   {
     type: oneOf(['both', 'products', 'cutouts']).default('both').describe('What to embed.'),
     filters: FILTERS.prefault({}).describe('Which products and cutouts.'),
-    append_only_new: yesOrNo().default(false).describe('True: only what the target collection lacks.'),
+    append_only_new: yesOrNo()
+      .default(false)
+      .describe('True: only what the target collection lacks, or has of other bytes.'),
+    append_trust_points: yesOrNo()
+      .default(false)
+      .describe('True, with append_only_new: what has a point is not fetched to see whether it has changed.'),
     frame_selection: oneOf(['first', 'key_frames', 'interval', 'all'])
       .default('first')
       .describe('Which frames of each product.'),

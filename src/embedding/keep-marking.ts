@@ -10,6 +10,8 @@ export interface CutoutMarks {
   readonly count: number;
   /** Marks them now, or keeps them for the end. Never rejects. */
   mark(refs: readonly ImageRef[]): Promise<void>;
+  /** Marks them when enough of them have come together for one request. Never rejects. */
+  markTogether(refs: readonly ImageRef[]): Promise<void>;
   /** Marks what was kept; what is left then is a warning. Never rejects; ends with the signal at the latest. */
   settle(signal: AbortSignal): Promise<void>;
 }
@@ -28,11 +30,14 @@ const MARK_MS = 20_000;
 const PAUSE_MS = 60_000;
 /** Kept for another try at the end, so that memory stays bounded; a later append marks the others. */
 const MOST_KEPT = 20_000;
+/** Cutouts that come one by one are marked when there are so many. */
+const TOGETHER = 256;
 /** In one request at the end. */
 const CHUNK = 1_000;
 
 export function keepMarking({ mark, signal, log, warn }: CutoutMarksOptions): CutoutMarks {
   const kept: ImageRef[] = [];
+  let gathered: ImageRef[] = [];
   let count = 0;
   /** Of the cutouts that were told of, those whose rows are not marked. */
   let missing = 0;
@@ -46,32 +51,46 @@ export function keepMarking({ mark, signal, log, warn }: CutoutMarksOptions): Cu
     missing -= cutouts.length;
   };
 
+  const keep = (cutouts: readonly ImageRef[]): void => {
+    kept.push(...cutouts.slice(0, MOST_KEPT - kept.length));
+  };
+
+  const markOrKeep = async (cutouts: readonly ImageRef[]): Promise<void> => {
+    missing += cutouts.length;
+    if (cutouts.length === 0) return;
+    if (performance.now() >= pausedUntil) {
+      using limit = timeLimit(
+        MARK_MS,
+        signal,
+        () => new HandlerError('timeout', `no answer in ${MARK_MS} ms`),
+      );
+      try {
+        await markNow(cutouts, limit.signal);
+        return;
+      } catch (error) {
+        pausedUntil = performance.now() + PAUSE_MS;
+        why = messageOf(error);
+        log.warn('cutouts could not be marked; trying again at the end', { error: why });
+      }
+    }
+    keep(cutouts);
+  };
+
   return {
     get count() {
       return count;
     },
-    async mark(refs) {
-      const cutouts = refs.filter(({ type }) => type === 'cutout');
-      missing += cutouts.length;
-      if (cutouts.length === 0) return;
-      if (performance.now() >= pausedUntil) {
-        using limit = timeLimit(
-          MARK_MS,
-          signal,
-          () => new HandlerError('timeout', `no answer in ${MARK_MS} ms`),
-        );
-        try {
-          await markNow(cutouts, limit.signal);
-          return;
-        } catch (error) {
-          pausedUntil = performance.now() + PAUSE_MS;
-          why = messageOf(error);
-          log.warn('cutouts could not be marked; trying again at the end', { error: why });
-        }
-      }
-      kept.push(...cutouts.slice(0, MOST_KEPT - kept.length));
+    mark: (refs) => markOrKeep(cutoutsOf(refs)),
+    async markTogether(refs) {
+      gathered.push(...cutoutsOf(refs));
+      if (gathered.length < TOGETHER) return;
+      const together = gathered;
+      gathered = [];
+      await markOrKeep(together);
     },
     async settle(ends) {
+      missing += gathered.length;
+      keep(gathered);
       try {
         for (let i = 0; i < kept.length; i += CHUNK) await markNow(kept.slice(i, i + CHUNK), ends);
       } catch (error) {
@@ -86,4 +105,8 @@ export function keepMarking({ mark, signal, log, warn }: CutoutMarksOptions): Cu
       );
     },
   };
+}
+
+function cutoutsOf(refs: readonly ImageRef[]): ImageRef[] {
+  return refs.filter(({ type }) => type === 'cutout');
 }

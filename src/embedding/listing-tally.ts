@@ -12,7 +12,7 @@ export interface ListingTally {
   repeated_images: number;
   /** Not left out: images whose id comes with other urls too, so that their points come from id and url. */
   images_sharing_an_id: number;
-  /** Images that `append_only_new` found in their collection. */
+  /** Images that `append_only_new` found in their collection; those that it fetched to be sure are in the job's total. */
   already_in_collection: number;
 }
 

@@ -9,6 +9,10 @@ export interface EmbeddingOutput {
   processed_count: number;
   /** Those of them that an earlier run of this job had done: not fetched again. */
   resumed_count: number;
+  /** Images whose point was made of the bytes that they still have: fetched, and not embedded again. */
+  unchanged_count: number;
+  /** Of all of these, images that were not fetched: another one of this run had their url. */
+  same_url_count: number;
   failed_count: number;
   total_images: number;
   embedding_dim: number | undefined;
@@ -46,6 +50,8 @@ export function outputOf(
     status,
     processed_count: tally.processed,
     resumed_count: tally.resumedCount,
+    unchanged_count: tally.unchanged,
+    same_url_count: tally.sameUrlCount,
     failed_count: tally.failed,
     total_images: tally.total,
     embedding_dim: model?.dim,

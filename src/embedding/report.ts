@@ -5,7 +5,7 @@ import type { VectorStore } from '../qdrant/store.ts';
 import type { Database } from '../supabase/database.ts';
 import type { JobContext } from '../worker/types.ts';
 import { writeCollectionRows } from './collection-rows.ts';
-import type { FailedImage } from './extract.ts';
+import type { FailedImage } from './embedded-image.ts';
 import { createFailureRows } from './failure-rows.ts';
 import type { ImageRef } from './image-ref.ts';
 import type { EmbeddingInput } from './input.ts';
@@ -27,7 +27,9 @@ export interface ReportOptions {
 export interface Report {
   /** Aborts when the job is to stop, for whichever reason; the reason is a StoppedError. */
   readonly signal: AbortSignal;
-  /** Follows it with a delay: what is under way when the job is told to stop is to be known, not cut off. */
+  /** Follows it at once, but for a shutdown with a delay: what was fetched is to be brought through. */
+  readonly endSignal: AbortSignal;
+  /** Follows that one with a delay: writes under way then are to be known, not cut off. */
   readonly lateSignal: AbortSignal;
   readonly skipped: ListingTally;
   readonly warn: (message: string) => void;
@@ -41,6 +43,10 @@ export interface Report {
   /** Marks the rows of cutouts that have their point. */
   readonly mark: (cutouts: readonly ImageRef[]) => Promise<void>;
   readonly failed: (image: FailedImage) => void;
+  /** Images whose point was made of the bytes that they still have. Never rejects. */
+  readonly unchanged: (images: readonly ImageRef[]) => Promise<void>;
+  /** Images that were not fetched, as another one had their url. */
+  readonly repeated: (images: number) => void;
   /**
    * Every image was written or failed.
    * @throws StoppedError `superseded`: a later run of the job has the row.
@@ -127,6 +133,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
 
   return {
     signal: stop.signal,
+    endSignal: stop.endSignal,
     lateSignal: stop.lateSignal,
     skipped,
     warn,
@@ -138,7 +145,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
         database,
         jobId: input.job_id,
         progress: () => {
-          const processed = tally.processed + tally.failed;
+          const processed = tally.processed + tally.unchanged + tally.failed;
           const total = model === undefined ? undefined : tally.total;
           context.progress({ processed, total: total ?? 0, failed: tally.failed });
           return { processed, total };
@@ -173,6 +180,12 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       failureRows.add(failure);
       log.warn('an image failed', { image: failure.id, code: failure.code, reason: failure.message });
     },
+    repeated: tally.repeated,
+    async unchanged(refs) {
+      tally.unchangedAre(refs);
+      skipped.already_in_collection += refs.length;
+      await marks.markTogether(refs.filter(({ marked }) => marked === false));
+    },
     async complete() {
       tally.close();
       await settle(SETTLE_MS);
@@ -190,7 +203,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
         throw error;
       }
       if (error.code === 'shutdown') {
-        using limit = timeLimit(SETTLE_STOPPED_MS, undefined, outOfTime);
+        using limit = timeLimit(stop.leaveMs(error), undefined, outOfTime);
         await row?.leave(limit.signal).catch((fault: unknown) => {
           log.warn("the job's row could not be left in order", { error: messageOf(fault) });
         });

@@ -1,6 +1,6 @@
 import { HandlerError } from '../base/errors.ts';
-import type { EmbeddedImage, FailedImage } from './extract.ts';
 import { storageOf } from '../job/stored-file.ts';
+import type { EmbeddedImage, FailedImage } from './embedded-image.ts';
 import type { ImageRef } from './image-ref.ts';
 import type { LegacyImage } from './input.ts';
 import { createTally, type Failure } from './tally.ts';
@@ -21,6 +21,8 @@ export interface StatelessOutput {
   /** Ids of the images that have no embedding, in their order. */
   failed_ids: string[];
   processed_count: number;
+  /** Images that were not fetched: another one had their url. */
+  same_url_count: number;
   failed_count: number;
   total_images: number;
   embedding_dim: number;
@@ -36,6 +38,8 @@ export interface StatelessSink {
   images: ImageRef[];
   write: (collection: string, images: readonly EmbeddedImage[]) => Promise<void>;
   fail: (failed: FailedImage) => void;
+  repeated: (images: number) => void;
+  unchanged: () => Promise<void>;
   output: (model: { dim: number; fingerprint: string }, status?: 'cancelled') => StatelessOutput;
 }
 
@@ -66,6 +70,9 @@ export function createStatelessSink(images: readonly LegacyImage[]): StatelessSi
       failed.add(image.ref);
       tally.failedWith(image);
     },
+    repeated: tally.repeated,
+    // No image comes with a point.
+    unchanged: () => Promise.resolve(),
     output(model, status) {
       const error =
         vectors.size === 0 && failed.size > 0
@@ -79,6 +86,7 @@ export function createStatelessSink(images: readonly LegacyImage[]): StatelessSi
         embeddings: refs.flatMap((ref, i) => embeddingOf(images[i], vectors.get(ref))),
         failed_ids: refs.filter((ref) => failed.has(ref)).map(({ id }) => id),
         processed_count: tally.processed,
+        same_url_count: tally.sameUrlCount,
         failed_count: tally.failed,
         total_images: tally.total,
         embedding_dim: model.dim,

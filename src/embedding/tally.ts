@@ -1,5 +1,5 @@
 import { redact } from '../base/redact.ts';
-import type { FailedImage } from './extract.ts';
+import type { FailedImage } from './embedded-image.ts';
 import type { ImageRef } from './image-ref.ts';
 
 /** One failed image as the output and the optional table tell it. */
@@ -23,6 +23,8 @@ export interface CollectionTally {
   points_written: number;
   product: number;
   cutout: number;
+  /** Their point was made of the bytes that they still have: `append_only_new`. */
+  unchanged: number;
   failed: number;
 }
 
@@ -33,15 +35,21 @@ export interface Tally {
   readonly failedByCode: Readonly<Record<string, number>>;
   readonly processed: number;
   readonly failed: number;
+  readonly unchanged: number;
   readonly total: number;
   /** How many of the processed images an earlier run has done. */
   readonly resumedCount: number;
+  /** How many were not fetched, as another image of this run had their url. */
+  readonly sameUrlCount: number;
   expect(collection: string, images: number): void;
   /** Every image was answered: the totals are what was met, whatever the counting pass had found. */
   close(): void;
   written(collection: string, refs: readonly ImageRef[]): void;
   /** Written too, by an earlier run of this job. */
   resumed(refs: readonly ImageRef[]): void;
+  /** Answered by another image of their url. */
+  readonly repeated: (images: number) => void;
+  unchangedAre(refs: readonly ImageRef[]): void;
   failedWith(failed: FailedImage): Failure;
 }
 
@@ -54,17 +62,25 @@ export function createTally(): Tally {
   const failures: Failure[] = [];
   const failedByCode: Record<string, number> = {};
   const of = (name: string): CollectionTally => {
-    const tally = collections.get(name) ?? { total: 0, points_written: 0, product: 0, cutout: 0, failed: 0 };
+    const tally = collections.get(name) ?? {
+      total: 0,
+      points_written: 0,
+      product: 0,
+      cutout: 0,
+      unchanged: 0,
+      failed: 0,
+    };
     collections.set(name, tally);
     return tally;
   };
   let resumedCount = 0;
+  let sameUrlCount = 0;
   const written = (collection: string, refs: readonly ImageRef[]): void => {
     const tally = of(collection);
     tally.points_written += refs.length;
     for (const { type } of refs) tally[type] += 1;
   };
-  const sum = (key: 'total' | 'points_written' | 'failed'): number =>
+  const sum = (key: 'total' | 'points_written' | 'unchanged' | 'failed'): number =>
     collections.values().reduce((n, tally) => n + tally[key], 0);
 
   return {
@@ -77,23 +93,36 @@ export function createTally(): Tally {
     get failed() {
       return sum('failed');
     },
+    get unchanged() {
+      return sum('unchanged');
+    },
     get total() {
       // Rows may have been added since they were counted, and `close` sees to those that went.
-      return Math.max(sum('total'), sum('points_written') + sum('failed'));
+      return Math.max(sum('total'), sum('points_written') + sum('unchanged') + sum('failed'));
     },
     expect(collection, images) {
       of(collection).total += images;
     },
     close() {
-      for (const tally of collections.values()) tally.total = tally.points_written + tally.failed;
+      for (const tally of collections.values())
+        tally.total = tally.points_written + tally.unchanged + tally.failed;
     },
     get resumedCount() {
       return resumedCount;
+    },
+    get sameUrlCount() {
+      return sameUrlCount;
+    },
+    repeated(images) {
+      sameUrlCount += images;
     },
     written,
     resumed(refs) {
       resumedCount += refs.length;
       for (const ref of refs) written(ref.collection, [ref]);
+    },
+    unchangedAre(refs) {
+      for (const ref of refs) of(ref.collection).unchanged += 1;
     },
     failedWith({ ref, error }) {
       of(ref.collection).failed += 1;

@@ -51,7 +51,8 @@ export async function* listImages(options: ListOptions): AsyncGenerator<ImageRef
     if (store === undefined || model === undefined) {
       throw new HandlerError('internal', 'append_only_new needs the vector store and the model');
     }
-    images = onlyNew(images, { store, model, tally, unmarked: options.unmarked, signal });
+    const trustPoints = input.source_config.append_trust_points;
+    images = onlyNew(images, { store, model, tally, trustPoints, unmarked: options.unmarked, signal });
   }
   yield* images;
 }

@@ -1,7 +1,7 @@
 import { StoreError, toHandlerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Point, VectorStore } from '../qdrant/store.ts';
-import type { EmbeddedImage, FailedImage } from './extract.ts';
+import type { EmbeddedImage, FailedImage } from './embedded-image.ts';
 import type { ImageRef } from './image-ref.ts';
 import { payloadOf } from './payload.ts';
 

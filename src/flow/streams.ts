@@ -69,21 +69,28 @@ export async function* mapConcurrent<A, B extends {} | null>(
 }
 
 /** Reads up to `ahead` items before they are asked for. */
-export async function* prefetch<A>(
-  source: Source<A>,
-  ahead: number,
-  signal?: AbortSignal,
+export function prefetch<A>(source: Source<A>, ahead: number, signal?: AbortSignal): AsyncGenerator<A> {
+  return merge([source], { ahead, signal });
+}
+
+/**
+ * What any of the sources gives, as it comes, read up to `ahead` items before they are asked for. Ends when all of them
+ * have ended; the first error ends it.
+ */
+export async function* merge<A>(
+  sources: readonly Source<A>[],
+  { ahead = 1, signal }: { ahead?: number; signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<A> {
-  const iterator = iterate(source);
+  const iterators = sources.map(iterate);
   const read = createChannel<{ value: A }>(ahead);
-  const pump = async (): Promise<void> => {
+  const pump = async (iterator: AsyncIterator<A> | Iterator<A>): Promise<void> => {
     for (;;) {
       signal?.throwIfAborted();
       const next = await abortable(Promise.resolve(iterator.next()), signal);
       if (next.done === true || !(await read.push({ value: next.value }))) return;
     }
   };
-  const pumping = pump().then(
+  const pumping = Promise.all(iterators.map(pump)).then(
     () => {
       read.close();
     },
@@ -96,8 +103,29 @@ export async function* prefetch<A>(
   } finally {
     read.abandon();
     await pumping;
+    await Promise.all(iterators.map((iterator) => leave(iterator, signal)));
+  }
+}
+
+/** The source until the signal aborts; from then on it is as if there were no more of it, whatever the source does. */
+export async function* until<A>(source: Source<A>, signal: AbortSignal): AsyncGenerator<A> {
+  const iterator = iterate(source);
+  try {
+    while (!signal.aborted) {
+      const next = await abortable(Promise.resolve(iterator.next()), signal);
+      if (next.done === true || isAborted(signal)) return;
+      yield next.value;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
     await leave(iterator, signal);
   }
+}
+
+/** It changes while something is waited for, which the compiler does not see. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }
 
 /** Groups of `size`, the last one smaller. Never an empty one. */

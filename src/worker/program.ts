@@ -14,6 +14,8 @@ import type { AnyHandler, Handler } from './types.ts';
 import type { WorkerSettings } from './worker.ts';
 
 const INPUT_FILE = 'test_input.json';
+/** Of the ten seconds that a container usually gets between SIGTERM and SIGKILL; the rest is for the output. */
+const GRACE_MS = 8_000;
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 export interface ProgramOptions {
@@ -68,7 +70,7 @@ async function runJob(
   log: Log,
   options: ProgramOptions,
 ): Promise<{ json: string; failed: boolean }> {
-  using stop = stopOnSignals(log, { signals: options.signals });
+  using stop = stopOnSignals(log, { signals: options.signals, graceMs: GRACE_MS });
   try {
     const output = await invoke(collected(handler), job.input, {
       ...(job.id === undefined ? {} : { id: job.id }),

@@ -18,11 +18,15 @@ export interface StopOnSignals extends Disposable {
   readonly signal: AbortSignal;
 }
 
+export interface StopOptions {
+  signals?: SignalSource | undefined;
+  exit?: (code: number) => void;
+  /** What the reason says of the time that is left. */
+  graceMs?: number;
+}
+
 /** The first SIGTERM or SIGINT asks for a stop; a second one ends the process at once, where `exit` is given. */
-export function stopOnSignals(
-  log: Log,
-  { signals = process, exit }: { signals?: SignalSource | undefined; exit?: (code: number) => void },
-): StopOnSignals {
+export function stopOnSignals(log: Log, { signals = process, exit, graceMs }: StopOptions): StopOnSignals {
   const stop = new AbortController();
   const onSignal = (signal: StopSignal): void => {
     if (stop.signal.aborted) {
@@ -32,7 +36,7 @@ export function stopOnSignals(
       return;
     }
     log.warn('Stopping: the platform asked for it', { signal });
-    stop.abort(new StoppedError('shutdown', `stopped by ${signal}`));
+    stop.abort(new StoppedError('shutdown', `stopped by ${signal}`, { graceMs }));
   };
   for (const name of STOP_SIGNALS) signals.on(name, onSignal);
   return {

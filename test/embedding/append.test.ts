@@ -80,10 +80,27 @@ async function store(refs: readonly ImageRef[], model: string | null): Promise<v
   }
 }
 
+/** As a job sees it that takes points at their word. */
 async function left(refs: readonly ImageRef[], vectors: VectorStore = qdrant.store) {
   const tally = createListingTally();
   const kept: string[] = [];
-  for await (const { id } of onlyNew(refs, { store: vectors, model: OURS, tally })) kept.push(id);
+  const options = { store: vectors, model: OURS, tally, trustPoints: true };
+  for await (const { id } of onlyNew(refs, options)) kept.push(id);
+  return { kept, skipped: tally.already_in_collection };
+}
+
+/** As a job sees it that looks whether images have changed: with the hash of those that are to be looked at. */
+async function toLookAt(refs: readonly ImageRef[], unmarked?: (ids: string[]) => void) {
+  const tally = createListingTally();
+  const kept: [string, string | undefined][] = [];
+  const options = {
+    store: qdrant.store,
+    model: OURS,
+    tally,
+    trustPoints: false,
+    unmarked: (some: readonly ImageRef[]) => Promise.resolve(unmarked?.(ids(some))),
+  };
+  for await (const { id, content } of onlyNew(refs, options)) kept.push([id, content]);
   return { kept, skipped: tally.already_in_collection };
 }
 
@@ -139,6 +156,54 @@ describe('only what the collection lacks', () => {
     expect(await left(refs)).toEqual({ kept: ids(refs), skipped: 0 });
   });
 
+  test('what has a point of ours is passed on with the hash of its bytes, and what says nothing of them is left out', async () => {
+    const name = await emptyCollection();
+    const [hashed, unhashed] = [cutout(name, 1), cutout(name, 2)];
+    await store([hashed, unhashed, frame(name, 1, 0)], OURS);
+    await store([cutout(name, 3)], null);
+    await store([cutout(name, 4)], 'demo@theirs');
+    await qdrant.store.upsert(name, [
+      { id: unhashed.pointId, vector: new Float32Array([1, 0, 0, 0]), payload: { model: OURS } },
+    ]);
+    const refs = [hashed, unhashed, frame(name, 1, 0), cutout(name, 3), cutout(name, 4), cutout(name, 5)];
+    expect(await toLookAt(refs)).toEqual({
+      kept: [
+        [hashed.id, 'ff'],
+        [frame(name, 1, 0).id, 'ff'],
+        [cutout(name, 4).id, undefined],
+        [cutout(name, 5).id, undefined],
+      ],
+      skipped: 2,
+    });
+  });
+
+  test('a cutout whose row does not say that it has its point is told of, unless it is to be looked at first', async () => {
+    const name = await emptyCollection();
+    const unmarked = [1, 2].map((j) => ({ ...cutout(name, j), marked: false }));
+    await store(unmarked, OURS);
+    await qdrant.store.upsert(name, [
+      { id: cutoutId(2), vector: new Float32Array([1, 0, 0, 0]), payload: { model: OURS } },
+    ]);
+    const marked = { ...cutout(name, 3), marked: true };
+    await qdrant.store.upsert(name, [
+      { id: marked.pointId, vector: new Float32Array([1, 0, 0, 0]), payload: { model: OURS } },
+    ]);
+    const told: string[] = [];
+    await toLookAt([...unmarked, marked], (some) => told.push(...some));
+    expect(told).toEqual([cutoutId(2)]);
+  });
+
+  test('a frame of ours is looked at though its product has points from before the mark', async () => {
+    const name = await emptyCollection();
+    const old = { ...frame(name, 1, 0), id: 'old-id', pointId: pointIdOf('old-id') };
+    await store([old], null);
+    await store([frame(name, 1, 1)], OURS);
+    expect(await toLookAt([frame(name, 1, 0), frame(name, 1, 1)])).toEqual({
+      kept: [[frame(name, 1, 1).id, 'ff']],
+      skipped: 1,
+    });
+  });
+
   test('ids that are numbers, also above 2^53', async () => {
     const name = await emptyCollection();
     const numbered = ['7', '18446744073709551615', '9007199254740993'].map((id) => ({
@@ -180,7 +245,12 @@ describe('only what the collection lacks', () => {
     function* endless(): Generator<ImageRef> {
       for (;;) yield cutout(name, (read += 1));
     }
-    const images = onlyNew(endless(), { store: qdrant.store, model: OURS, tally: createListingTally() });
+    const images = onlyNew(endless(), {
+      store: qdrant.store,
+      model: OURS,
+      tally: createListingTally(),
+      trustPoints: true,
+    });
     await images.next();
     await images.return(undefined);
     expect(read).toBeLessThanOrEqual(5 * 256);
@@ -193,6 +263,7 @@ describe('only what the collection lacks', () => {
       store: qdrant.store,
       model: OURS,
       tally: createListingTally(),
+      trustPoints: true,
       signal: AbortSignal.abort(reason),
     });
     await expect(images.next()).rejects.toBe(reason);
@@ -210,7 +281,8 @@ test('a job that only appends: all the first time, nothing the second, what came
       select ('c0000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid, i, 'https://i.test/' || i
       from generate_series(${from}, ${to}) i`);
   const name = await emptyCollection();
-  const input = jobOf({}, { append_only_new: true, product_collection: name, cutout_collection: name });
+  const targets = { product_collection: name, cutout_collection: name };
+  const input = jobOf({}, { append_only_new: true, append_trust_points: true, ...targets });
   const run = async () => {
     const tally = createListingTally();
     const options = { input, database: supabase.database, store: qdrant.store, model: OURS, tally };

@@ -9,175 +9,19 @@ import {
   StoppedError,
   StoreError,
 } from '../../src/base/errors.ts';
-import {
-  extract,
-  type ExtractLimits,
-  type ExtractOptions,
-  type FailedImage,
-} from '../../src/embedding/extract.ts';
+import { extract } from '../../src/embedding/extract.ts';
 import type { ImageRef } from '../../src/embedding/image-ref.ts';
-import { abortable } from '../../src/flow/time.ts';
-import { outputSize, type Preprocessing } from '../../src/image/preprocessing.ts';
-
-const LIMITS: ExtractLimits = { downloads: 4, decoders: 2, inference: 2, writes: 2, writeSize: 8 };
-const BATCH_SIZE = 4;
-/** The image of which the model says NaN. */
-const NOT_FINITE = '255';
-const PREPROCESSING: Preprocessing = {
-  resize: { kind: 'exact', width: 1, height: 1 },
-  resample: 'nearest',
-  crop: null,
-  rescale: 1,
-  mean: [0, 0, 0],
-  std: [1, 1, 1],
-  rescaleBeforeResize: false,
-  orient: true,
-  alpha: 'drop',
-};
-const { width, height } = outputSize(PREPROCESSING);
-
-const refOf = (i: number, collection = 'c'): ImageRef => ({
-  id: String(i),
-  pointId: i,
-  collection,
-  type: 'product',
-  url: String(i),
-  storage: null,
-  metadata: {},
-});
-const refs = (count: number): ImageRef[] => Array.from({ length: count }, (_, i) => refOf(i));
-
-type Stage = 'read' | 'decode' | 'embed' | 'write';
-
-interface Run {
-  options: ExtractOptions;
-  stop: AbortController;
-  /** Images that were taken from the listing. */
-  listed: () => number;
-  /** Whether the listing was told that nobody reads on. */
-  left: () => boolean;
-  calls: { stage: Stage; images: string[] }[];
-  /** Calls under way, and the most there were of each. */
-  running: Record<Stage, number>;
-  most: Record<Stage, number>;
-  written: Map<string, { collection: string; vector: number[]; content: string }>;
-  failed: FailedImage[];
-}
-
-type Given = Partial<Pick<ExtractOptions, 'sign' | 'write' | 'limits'>> & {
-  read?: (id: string, signal: AbortSignal) => Promise<unknown>;
-  decode?: (id: string) => Promise<unknown>;
-  embed?: (ids: readonly string[]) => Promise<unknown>;
-  /** Thrown by the listing behind its last image. */
-  listingError?: Error;
-};
-
-/**
- * Pixels and vectors are the image's number, so that what belongs to which image can be seen. What is given runs within
- * the stage, and may throw.
- */
-function runOf(images: readonly ImageRef[], given: Given = {}): Run {
-  const stop = new AbortController();
-  const none = (): Record<Stage, number> => ({ read: 0, decode: 0, embed: 0, write: 0 });
-  const run: Omit<Run, 'options' | 'listed' | 'left' | 'stop'> = {
-    calls: [],
-    running: none(),
-    most: none(),
-    written: new Map(),
-    failed: [],
-  };
-  let listed = 0;
-  let left = false;
-  function* list(): Generator<ImageRef> {
-    try {
-      for (const ref of images) {
-        listed += 1;
-        yield ref;
-      }
-      if (given.listingError !== undefined) throw given.listingError;
-    } finally {
-      left = true;
-    }
-  }
-  const during = async <T>(stage: Stage, ids: string[], work: () => Promise<T>): Promise<T> => {
-    run.calls.push({ stage, images: ids });
-    run.running[stage] += 1;
-    run.most[stage] = Math.max(run.most[stage], run.running[stage]);
-    try {
-      return await work();
-    } finally {
-      run.running[stage] -= 1;
-    }
-  };
-  const pixelsOf = (id: string): Uint8Array =>
-    new Uint8Array(width * height * 3).fill(id === NOT_FINITE ? 255 : Number(id) % 255);
-  const options: ExtractOptions = {
-    images: list(),
-    sign: given.sign ?? ((some) => Promise.resolve(some.map(({ url }) => url))),
-    source: {
-      read: (id, signal = stop.signal) =>
-        during('read', [id], async () => {
-          await given.read?.(id, signal);
-          return { bytes: new TextEncoder().encode(id), contentHash: `hash of ${id}` };
-        }),
-    },
-    decode: (bytes) => {
-      const id = new TextDecoder().decode(bytes);
-      return during('decode', [id], async () => {
-        await given.decode?.(id);
-        return pixelsOf(id);
-      });
-    },
-    model: {
-      modelType: 'demo',
-      name: 'demo',
-      dim: 2,
-      fingerprint: 'demo@0',
-      preprocessing: PREPROCESSING,
-      provider: 'cpu',
-      batchSize: BATCH_SIZE,
-      stopped: false,
-      embed: (pixels, count) => {
-        const ids = Array.from({ length: count }, (_, i) => String(pixels[i * width * height * 3]));
-        return during('embed', ids, async () => {
-          await given.embed?.(ids);
-          return Float32Array.from(ids.flatMap((id) => [id === NOT_FINITE ? NaN : Number(id), -Number(id)]));
-        });
-      },
-      close: () => Promise.resolve(),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    },
-    write: (collection, some) =>
-      during(
-        'write',
-        some.map(({ ref }) => ref.id),
-        async () => {
-          await given.write?.(collection, some);
-          for (const { ref, vector, content } of some) {
-            run.written.set(ref.id, { collection, vector: Array.from(vector), content });
-          }
-        },
-      ),
-    fail: (image) => run.failed.push(image),
-    limits: given.limits ?? LIMITS,
-    signal: stop.signal,
-  };
-  return { ...run, options, stop, listed: () => listed, left: () => left };
-}
-
-const never = (signal: AbortSignal): Promise<never> => abortable(new Promise<never>(() => undefined), signal);
-
-/** Lets everything that can run without an event from outside run. */
-async function quiet(): Promise<void> {
-  for (let i = 0; i < 50; i += 1) await new Promise((resolve) => setImmediate(resolve));
-}
-
-async function expectNothingRuns(run: Run): Promise<void> {
-  expect(run.running).toEqual({ read: 0, decode: 0, embed: 0, write: 0 });
-  // A listing may hang in its last read: it is told, not waited for.
-  await quiet();
-  expect(run.left()).toBe(true);
-}
+import {
+  BATCH_SIZE,
+  expectNothingRuns,
+  LIMITS,
+  never,
+  NOT_FINITE,
+  quiet,
+  refOf,
+  refs,
+  runOf,
+} from '../support/extraction.ts';
 
 describe('every image', () => {
   test('is read, decoded, embedded and written, in this order, with the vector and the hash that are its own', async () => {

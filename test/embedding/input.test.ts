@@ -74,6 +74,7 @@ describe('defaults', () => {
       source_config: {
         type: 'both',
         append_only_new: false,
+        append_trust_points: false,
         frame_selection: 'first',
         max_frames: 10,
         frame_interval: 5,

@@ -66,6 +66,25 @@ test('cutouts are marked as they come, and of products nothing is asked', async 
   expect(it.warnings).toEqual([]);
 });
 
+test('cutouts that come one by one are marked together, and the rest of them at the end', async () => {
+  const it = marking();
+  for (let i = 0; i < 300; i += 1) await it.marks.markTogether(refs(i, 1));
+  await it.marks.markTogether(refs(1_000, 300, 'product'));
+  expect(it.requests).toEqual([256]);
+  await it.marks.settle(OPEN);
+  expect(it.requests).toEqual([256, 44]);
+  expect(it.marks.count).toBe(300);
+  expect(it.warnings).toEqual([]);
+});
+
+test('those that have not come together yet are missing too where the end can do nothing', async () => {
+  const it = marking();
+  await it.marks.markTogether(refs(0, 5));
+  it.failure = AWAY;
+  await it.marks.settle(OPEN);
+  expect(it.warnings).toEqual([expect.stringMatching(/^5 cutouts .*the database is away/)]);
+});
+
 test('after a failure the rows are left alone, and what came meanwhile is marked at the end', async () => {
   const it = marking();
   it.failure = AWAY;

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { StoppedError } from '../../src/base/errors.ts';
-import { batches, mapConcurrent, prefetch } from '../../src/flow/streams.ts';
+import { batches, mapConcurrent, merge, prefetch } from '../../src/flow/streams.ts';
 import { sleep } from '../../src/flow/time.ts';
 
 async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
@@ -127,4 +127,48 @@ test('batches are full but for the last, and never empty', async () => {
       expect(out.every((b) => b.length > 0 && b.length <= size)).toBe(true);
     }),
   );
+});
+
+describe('merge', () => {
+  test('gives what any of the sources gives, each in its order, and ends when all have ended', async () => {
+    async function* slow(items: readonly number[]): AsyncGenerator<number> {
+      for (const item of items) {
+        await sleep(1);
+        yield item;
+      }
+    }
+    const out = await collect(merge<number>([slow([1, 2, 3]), [10, 20, 30, 40], []]));
+    expect(out.filter((n) => n < 10)).toEqual([1, 2, 3]);
+    expect(out.filter((n) => n >= 10)).toEqual([10, 20, 30, 40]);
+    // The slow one holds nobody up.
+    expect(out[0]).toBe(10);
+  });
+
+  test('reads no further than its consumer lets it, and leaves every source', async () => {
+    const [one, two] = [endless(), endless()];
+    const merged = merge([one.source, two.source], { ahead: 4 });
+    for (let i = 0; i < 10; i++) await merged.next();
+    await sleep(5);
+    expect(one.state.read + two.state.read).toBeLessThanOrEqual(10 + 4 + 2);
+    await merged.return(undefined);
+    expect([one.state.left, two.state.left]).toEqual([true, true]);
+  });
+
+  test('ends with the first error, and with a signal, whatever the other sources do', async () => {
+    async function* failing(): AsyncGenerator<number> {
+      await Promise.resolve();
+      throw new Error('broken source');
+      yield 0;
+    }
+    await expect(collect(merge([endless().source, failing()]))).rejects.toThrow('broken source');
+    const stop = new AbortController();
+    const reason = new StoppedError('cancelled', 'by hand');
+    async function* silent(): AsyncGenerator<number> {
+      await new Promise<never>(() => undefined);
+      yield 0;
+    }
+    const merged = collect(merge([silent(), silent()], { signal: stop.signal }));
+    stop.abort(reason);
+    await expect(merged).rejects.toBe(reason);
+  });
 });

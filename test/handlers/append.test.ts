@@ -6,6 +6,7 @@ import {
   askQdrant,
   cutoutId,
   imagesIn,
+  jobRow,
   pointsOf,
   productId,
   range,
@@ -27,7 +28,7 @@ afterAll(async () => {
   await cloud[Symbol.asyncDispose]();
 });
 
-const append = (products: string, cutouts: string): Promise<JobRun> =>
+const append = (products: string, cutouts: string, source: object = {}): Promise<JobRun> =>
   runJob(cloud, {
     purpose: 'matching',
     source_config: {
@@ -36,10 +37,11 @@ const append = (products: string, cutouts: string): Promise<JobRun> =>
       frame_selection: 'all',
       product_collection: products,
       cutout_collection: cutouts,
+      ...source,
     },
   });
 
-test('appending to nothing makes everything, once more adds nothing and downloads nothing, then only what is new comes', async () => {
+test('appending to nothing makes everything, once more looks at everything and writes nothing, then only what is new comes', async () => {
   const first = await append('products', 'cutouts');
   expect(first.output).toMatchObject({ status: 'success', processed_count: 4 * 3 + 6, failed_count: 0 });
   const [products, cutouts] = [await pointsOf(cloud, 'products'), await pointsOf(cloud, 'cutouts')];
@@ -49,13 +51,25 @@ test('appending to nothing makes everything, once more adds nothing and download
   expect(second.output).toMatchObject({
     status: 'success',
     processed_count: 0,
+    unchanged_count: 18,
     failed_count: 0,
-    total_images: 0,
+    total_images: 18,
     cutouts_marked: 0,
+    collections: {
+      products: { total: 12, unchanged: 12, points_written: 0 },
+      cutouts: { total: 6, unchanged: 6, points_written: 0 },
+    },
     skipped: { already_in_collection: 4 * 3 + 6 },
+    warnings: [],
   });
   expect(second.output.error).toBeUndefined();
-  expect(cloud.images.count).toBe(downloads);
+  expect(second.progress.at(-1)).toMatchObject({ processed: 18, total: 18, failed: 0 });
+  expect(await jobRow(cloud, second.jobId)).toMatchObject({
+    status: 'completed',
+    total_images: 18,
+    processed_images: 18,
+  });
+  expect(cloud.images.count).toBe(downloads + 18);
   // The points are the same ones, still of the first job.
   expect(await pointsOf(cloud, 'products')).toEqual(products);
   expect(await pointsOf(cloud, 'cutouts')).toEqual(cutouts);
@@ -67,14 +81,16 @@ test('appending to nothing makes everything, once more adds nothing and download
 
   await addProducts(cloud, [4]);
   await addCutouts(cloud, [6], () => 4);
-  const third = await append('products', 'cutouts');
-  expect(third.output).toMatchObject({
+  const trusting = await append('products', 'cutouts', { append_trust_points: true });
+  expect(trusting.output).toMatchObject({
     status: 'success',
     processed_count: 4,
+    unchanged_count: 0,
     total_images: 4,
     skipped: { already_in_collection: 18 },
   });
-  expect(cloud.images.count).toBe(downloads + 4);
+  expect(await jobRow(cloud, trusting.jobId)).toMatchObject({ total_images: 4, processed_images: 4 });
+  expect(cloud.images.count).toBe(downloads + 18 + 4);
   const added = range(0, 3).map((frame) => `${productId(4)}_synthetic_${frame}`);
   const before = [...products.values()].map(({ payload }) => String(payload.id));
   expect(await imagesIn(cloud, 'products')).toEqual([...before, ...added].sort());
@@ -90,8 +106,88 @@ test('a failed image is no point, so the next append takes it again', async () =
   cloud.images.recover(path);
   const second = await append('with_a_gap', 'cutouts');
   expect(second.output).toMatchObject({ status: 'success', processed_count: 1, failed_count: 0 });
+  const { total_images: total, unchanged_count: unchanged } = second.output;
+  expect(total).toBe(unchanged + 1);
   expect(await imagesIn(cloud, 'with_a_gap')).toContain(`${productId(2)}_synthetic_1`);
 });
+
+/** Points by image, without those that this run has written. */
+const payloads = async (collection: string) =>
+  new Map(
+    [...(await pointsOf(cloud, collection)).values()].map((point) => [String(point.payload.id), point]),
+  );
+
+test('an image whose bytes have changed since is embedded again, and one that has not is left alone', async () => {
+  const { jobId } = await append('changing_products', 'changing_cutouts');
+  const before = await payloads('changing_products');
+  const cutoutsBefore = await payloads('changing_cutouts');
+  const changed = `${productId(1)}_synthetic_2`;
+  cloud.images.misbehave(`/frames/${productId(1)}/frame_0002.png`, {
+    body: await cloud.images.picture(`/frames/${productId(9)}/frame_0007.png`),
+    type: 'image/png',
+  });
+  const cutout = cutoutId(2);
+  cloud.images.misbehave(`/cutouts/${productId(2)}/2.jpg`, {
+    body: await cloud.images.picture(`/cutouts/${productId(8)}/2.jpg`),
+    type: 'image/jpeg',
+  });
+  // Marked as if by another model's job, and an unchanged one that nobody has marked.
+  await cloud.supabase.sql('update cutout_images set has_embedding = false where id in ($1, $2)', [
+    cutout,
+    cutoutId(3),
+  ]);
+
+  const again = await append('changing_products', 'changing_cutouts');
+  const total = before.size + cutoutsBefore.size;
+  expect(again.output).toMatchObject({
+    status: 'success',
+    processed_count: 2,
+    unchanged_count: total - 2,
+    failed_count: 0,
+    total_images: total,
+    cutouts_marked: 2,
+    skipped: { already_in_collection: total - 2 },
+  });
+  const after = await payloads('changing_products');
+  for (const [id, point] of before) {
+    if (id !== changed) expect(after.get(id)).toEqual(point);
+  }
+  expect(after.get(changed)?.id).toBe(before.get(changed)?.id);
+  expect(after.get(changed)?.vector).not.toEqual(before.get(changed)?.vector);
+  expect(after.get(changed)?.payload).toMatchObject({ job_id: again.jobId });
+  expect(after.get(changed)?.payload.content).not.toBe(before.get(changed)?.payload.content);
+  expect((await payloads('changing_cutouts')).get(cutout)?.payload.job_id).toBe(again.jobId);
+  expect((await payloads('changing_cutouts')).get(cutoutId(3))?.payload.job_id).toBe(jobId);
+  const unmarked = await cloud.supabase.sql('select id from cutout_images where not has_embedding');
+  expect(unmarked).toEqual([]);
+
+  cloud.images.recover(`/frames/${productId(1)}/frame_0002.png`);
+  cloud.images.recover(`/cutouts/${productId(2)}/2.jpg`);
+}, 60_000);
+
+test('an image that is gone, whose point stands, is told as failed; the point and the mark stay', async () => {
+  await append('gone_products', 'gone_cutouts');
+  const before = await payloads('gone_cutouts');
+  cloud.images.misbehave(`/cutouts/${productId(1)}/1.jpg`, { status: 404 });
+  const { output, jobId } = await append('gone_products', 'gone_cutouts');
+  expect(output).toMatchObject({
+    status: 'success',
+    processed_count: 0,
+    failed_count: 1,
+    failed_images: [{ id: cutoutId(1), code: 'http_404' }],
+  });
+  expect(output.total_images).toBe(output.unchanged_count + 1);
+  expect(await jobRow(cloud, jobId)).toMatchObject({
+    status: 'completed',
+    total_images: output.total_images,
+    processed_images: output.total_images,
+  });
+  expect(await payloads('gone_cutouts')).toEqual(before);
+  expect(
+    await cloud.supabase.sql('select has_embedding from cutout_images where id = $1', [cutoutId(1)]),
+  ).toEqual([{ has_embedding: true }]);
+  cloud.images.recover(`/cutouts/${productId(1)}/1.jpg`);
+}, 60_000);
 
 test('a product that has points of the worker before us is left out whole, whatever their ids; others are not', async () => {
   const dim = (await append('products', 'cutouts')).output.embedding_dim ?? 0;

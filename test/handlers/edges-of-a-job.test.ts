@@ -65,7 +65,11 @@ test('a store that refuses everything ends the job at once, though a download ne
     type: 'product',
     url: `${cloud.images.url}/frames/${productId(1)}/frame_000${i}.png`,
   }));
-  const quick = Array.from({ length: 140 }, (_, i) => ({ id: `quick-${i}`, type: 'product', url: DOT }));
+  const quick = Array.from({ length: 140 }, (_, i) => ({
+    id: `quick-${i}`,
+    type: 'product',
+    url: DOT.replace(';', `;n=${i};`),
+  }));
   const { output } = await runJob(cloud, {
     collection_name: 'refuses',
     images: [...quick, ...held],
@@ -85,10 +89,8 @@ test('cutouts whose rows could not be marked are told of, and marked by the next
   );
   expect(await markedRows()).toBe(0);
 
-  const before = cloud.images.count;
   const second = await runJob(cloud, cutouts('unmarked', { append_only_new: true }));
   expect(second.output).toMatchObject({ status: 'success', processed_count: 0, cutouts_marked: 6 });
-  expect(cloud.images.count).toBe(before);
   expect(await markedRows()).toBe(6);
 }, 60_000);
 
