@@ -38,8 +38,8 @@ export type RunNews =
 export interface Report {
   /** Aborts when the job is to stop, for whichever reason; the reason is a StoppedError. */
   readonly signal: AbortSignal;
-  /** Follows it with a delay. */
-  readonly lateSignal: AbortSignal;
+  /** Follows it at once, but for a shutdown with a delay: what was learnt is to be brought to safety. */
+  readonly endSignal: AbortSignal;
   /** Stops the job as if from outside. */
   readonly stopWith: (reason: unknown) => void;
   readonly warn: (message: string) => void;
@@ -114,7 +114,7 @@ export function openReport({ input, database, context }: ReportOptions): Report 
 
   return {
     signal: stop.signal,
-    lateSignal: stop.lateSignal,
+    endSignal: stop.endSignal,
     stopWith: stop.stopWith,
     warn,
     get seconds() {
@@ -178,7 +178,7 @@ export function openReport({ input, database, context }: ReportOptions): Report 
         throw error;
       }
       if (error.code === 'shutdown') {
-        using limit = timeLimit(SETTLE_STOPPED_MS, undefined);
+        using limit = timeLimit(stop.leaveMs(error), undefined);
         await row?.leave(limit.signal).catch((fault: unknown) => {
           log.warn("the run's row could not be left in order", { error: messageOf(fault) });
         });

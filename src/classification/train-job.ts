@@ -1,6 +1,5 @@
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { timeLimit } from '../flow/time-limit.ts';
 import { findBackbone, RENAMED, type Backbone } from '../model/backbones.ts';
 import { createModelHub, hubOptions } from '../model/hub/hub.ts';
 import type { Database } from '../supabase/database.ts';
@@ -85,8 +84,6 @@ export async function trainJob(options: TrainJobOptions): Promise<TrainedRun> {
 
 /** A checkpoint goes to the bucket this often: what a run that is started elsewhere loses at most. */
 const UPLOAD_INTERVAL_MS = 10 * 60_000;
-/** The platform waits for little more. */
-const RESCUE_MS = 15_000;
 
 function newsOf({ input, database, resumed, report, log }: TrainJobOptions): TrainNews {
   const rows = [...(resumed?.state.rows ?? [])];
@@ -128,8 +125,7 @@ function newsOf({ input, database, resumed, report, log }: TrainJobOptions): Tra
       uploading = uploading.then(() => upload(path, report.signal)).catch(failed);
     },
     async onShutdown(path) {
-      using limit = timeLimit(RESCUE_MS, undefined);
-      await upload(path, limit.signal).catch(failed);
+      await upload(path, report.endSignal).catch(failed);
     },
   };
 }
