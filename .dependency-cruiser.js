@@ -18,6 +18,7 @@ const MAY_IMPORT = {
   local: ['supabase', 'qdrant', 'image', 'http', 'flow', 'base'],
   demo: [
     'local',
+    'classification',
     'embedding',
     'job',
     'worker',
