@@ -32,7 +32,7 @@ export interface ClassCount extends Record<Split, number> {
   name: string;
 }
 
-export interface FailedImages {
+interface FailedImages {
   images: number;
   by_code: Record<string, number>;
   first: { id: string; url: string; code: string; message: string }[];

@@ -16,13 +16,13 @@ export interface Evaluation {
   worst: WorstImage[];
 }
 
-export interface TestResult extends ClassificationMetrics {
+interface TestResult extends ClassificationMetrics {
   /** With the temperature that was found on the validation images. */
   calibration_error: number;
   images: number;
 }
 
-export interface WorstImage extends Omit<Mistake, 'index'> {
+interface WorstImage extends Omit<Mistake, 'index'> {
   sample: Sample;
 }
 

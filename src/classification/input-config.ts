@@ -4,10 +4,10 @@ import { oneOf, realNumber, wholeNumber, yesOrNo } from '../job/fields.ts';
 import { BACKBONE_NAMES } from '../model/backbones.ts';
 import { LEGACY_WORKERS, LOADING_FIELDS } from './input-loading.ts';
 
-export const STRATEGIES = ['auto', 'head', 'lora', 'last_k', 'full', 'head_then_full'] as const;
+const STRATEGIES = ['auto', 'head', 'lora', 'last_k', 'full', 'head_then_full'] as const;
 export const PRESETS = ['none', 'light', 'medium', 'heavy', 'sota'] as const;
 export type AugmentationPreset = (typeof PRESETS)[number];
-export const STOP_METRICS = ['val_accuracy', 'val_f1', 'val_loss'] as const;
+const STOP_METRICS = ['val_accuracy', 'val_f1', 'val_loss'] as const;
 
 const LOSSES = ['label_smoothing', 'cross_entropy', 'focal', 'arcface', 'cosface', 'circle', 'poly'] as const;
 const SCHEDULERS = ['cosine_warmup', 'cosine', 'onecycle', 'step', 'plateau'] as const;

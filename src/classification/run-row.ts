@@ -8,7 +8,7 @@ import type { Database } from '../supabase/database.ts';
 import type { EpochRow } from './epoch-rows.ts';
 
 /** What a run has reached so far; percentages, but for F1. */
-export interface RunProgress {
+interface RunProgress {
   /** The epoch under way, from 1; undefined before the first. */
   epoch: number | undefined;
   best: BestEpoch | undefined;

@@ -19,7 +19,7 @@ export function labelledCutouts(shelf: Shelf): LabelledCutouts {
   );
   const products = shelf.products
     .filter(({ id }) => (byProduct.get(id)?.length ?? 0) >= FEWEST)
-    .map(({ id, brand, name, barcode }) => ({ id, className: `${brand} ${name} ${barcode}` }))
+    .map(({ id, name, barcode }) => ({ id, className: `${name} ${barcode}` }))
     .sort((a, b) => (a.className < b.className ? -1 : 1));
   return {
     classNames: products.map(({ className }) => className),

@@ -55,7 +55,7 @@ describe('a run from its input to rows, bucket and webhook', () => {
     expect(output).toMatchObject({
       status: 'COMPLETED',
       training_run_id: runId,
-      metrics: { best_val_acc: 100, best_epoch: 1, best_val_f1: 1, test: { accuracy: 100, images: 9 } },
+      metrics: { best_val_acc: 100, best_epoch: 3, best_val_f1: 1, test: { accuracy: 100, images: 9 } },
       model_url: `cls-models/${runId}/model.onnx`,
       onnx_url: `cls-models/${runId}/model.onnx`,
       model_info: { model_name: 'demo', strategy: 'head', num_classes: 3, image_size: SIDE },
@@ -81,7 +81,7 @@ describe('a run from its input to rows, bucket and webhook', () => {
       best_accuracy: 100,
       best_f1: 1,
       best_top5_accuracy: 100,
-      best_epoch: 1,
+      best_epoch: 3,
       model_url: `cls-models/${run.runId}/model.onnx`,
       onnx_url: `cls-models/${run.runId}/model.onnx`,
       error_message: null,

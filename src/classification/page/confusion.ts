@@ -2,7 +2,7 @@ import { escapeHtml } from '../../base/html.ts';
 
 /** Beyond so many classes a table says less than a list of the confusions. */
 const MOST_CLASSES = 40;
-const LISTED = 30;
+const LISTED = 15;
 
 /** Which class is taken for which: a table, and the most frequent mistakes in words. */
 export function confusionHtml(confusion: readonly (readonly number[])[], names: readonly string[]): string {

@@ -16,22 +16,35 @@ const TOP = 12;
 const BOTTOM = 26;
 const TICKS = 4;
 
-/** Curves over epochs as an SVG of its own; `best`: the epoch that is marked. */
+interface CurvesOptions {
+  /** The epoch that is marked. */
+  best: number;
+  unit: string;
+  label: string;
+  /** No value is above it. */
+  most?: number;
+}
+
+/** Curves over epochs as an SVG of its own. */
 export function curvesSvg(
   curves: readonly Curve[],
-  { best, unit, label }: { best: number; unit: string; label: string },
+  { best, unit, label, most = Infinity }: CurvesOptions,
 ): string {
   const epochs = Math.max(1, ...curves.map(({ values }) => values.length));
-  const [low, high] = rangeOf(curves.flatMap(({ values }) => values));
+  const [low, high] = rangeOf(
+    curves.flatMap(({ values }) => values),
+    most,
+  );
   const x = (epoch: number): number =>
     LEFT + ((epoch - 1) / Math.max(1, epochs - 1)) * (WIDTH - LEFT - RIGHT);
   const y = (value: number): number => TOP + (1 - (value - low) / (high - low)) * (HEIGHT - TOP - BOTTOM);
   const at = (epoch: number, value: number): string => `${x(epoch).toFixed(1)},${y(value).toFixed(1)}`;
+  const decimals = high - low >= 20 ? 0 : high - low >= 2 ? 1 : 2;
   const ticks = Array.from({ length: TICKS + 1 }, (_, i) => low + ((high - low) * i) / TICKS);
   const grid = ticks.map(
     (value) =>
       `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y(value).toFixed(1)}" y2="${y(value).toFixed(1)}"/>` +
-      `<text x="${LEFT - 6}" y="${(y(value) + 4).toFixed(1)}" text-anchor="end">${shortNumber(value)}${escapeHtml(unit)}</text>`,
+      `<text x="${LEFT - 6}" y="${(y(value) + 4).toFixed(1)}" text-anchor="end">${value.toFixed(decimals)}${escapeHtml(unit)}</text>`,
   );
   const lines = curves.map(
     ({ colour, values }) =>
@@ -55,15 +68,10 @@ function dot(place: string, colour: string, isBest: boolean): string {
   return `<circle cx="${cx}" cy="${cy}" r="${isBest ? 4 : 2}" fill="${colour}"/>`;
 }
 
-/** A little room above and below; never empty. */
-function rangeOf(values: readonly number[]): [number, number] {
+/** A little room above and below, never empty, and nothing below zero or above the most where nothing is. */
+function rangeOf(values: readonly number[], most: number): [number, number] {
   const finite = values.filter(Number.isFinite);
   const [low, high] = finite.length === 0 ? [0, 1] : [Math.min(...finite), Math.max(...finite)];
   const room = (high - low || Math.abs(high) || 1) * 0.06;
-  return [low - room, high + room];
-}
-
-function shortNumber(value: number): string {
-  const size = Math.abs(value);
-  return value.toFixed(size >= 20 ? 0 : size >= 1 ? 1 : 2);
+  return [low >= 0 ? Math.max(0, low - room) : low - room, Math.min(most, high + room)];
 }

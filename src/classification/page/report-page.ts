@@ -105,7 +105,7 @@ function charts(rows: readonly EpochRow[], best: number): string {
   ];
   return (
     curvesSvg(losses, { best, unit: '', label: 'Loss' }) +
-    curvesSvg(accuracies, { best, unit: '%', label: 'Validation' })
+    curvesSvg(accuracies, { best, unit: '%', label: 'Validation', most: 100 })
   );
 }
 

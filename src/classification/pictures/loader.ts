@@ -26,7 +26,7 @@ export interface BatchesOptions {
   random: RandomViews | null;
 }
 
-export interface RandomViews {
+interface RandomViews {
   recipe: Recipe;
   /** What a sample's view is keyed by, given its place in the stream. */
   keys: (sample: Sample, place: number) => readonly (string | number)[];
@@ -35,7 +35,7 @@ export interface RandomViews {
 }
 
 /** How often the reader had to wait. */
-export interface LoaderStatistics {
+interface LoaderStatistics {
   batches: number;
   /** Of those, how many were not ready when they were asked for. */
   late: number;

@@ -11,7 +11,7 @@ export interface Course {
   predict(split: 'val' | 'test', weights?: WeightsName): Promise<Predicted>;
 }
 
-export interface CourseBatch extends TrainBatch {
+interface CourseBatch extends TrainBatch {
   /** Rows of the epoch's order that have come so far. */
   taken: number;
 }

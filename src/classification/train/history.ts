@@ -9,25 +9,26 @@ export function scoreOf(row: EpochRow, metric: StopMetric): number {
   return metric === 'val_f1' ? row.val_f1 : row.val_accuracy;
 }
 
-/** The first of the best epochs; undefined where there is none. */
+/** The best epoch: of those that are equally good, the one with the lowest loss; undefined where there is none. */
 export function bestOf(rows: readonly EpochRow[], metric: StopMetric): EpochRow | undefined {
   let best: EpochRow | undefined;
   for (const row of rows) {
-    if (best === undefined || scoreOf(row, metric) > scoreOf(best, metric)) best = row;
+    const ahead = best === undefined ? 1 : scoreOf(row, metric) - scoreOf(best, metric);
+    if (best === undefined || ahead > 0 || (ahead === 0 && row.val_loss < best.val_loss)) best = row;
   }
   return best;
 }
 
-/** Has it been so many epochs since the best one? */
+/** Has it been so many epochs since the metric was better than ever before? */
 export function isStuck(
   rows: readonly EpochRow[],
   {
-    early_stopping,
-    early_stopping_metric,
+    early_stopping: stops,
+    early_stopping_metric: metric,
     patience,
   }: Pick<TrainingConfig, 'early_stopping' | 'early_stopping_metric' | 'patience'>,
 ): boolean {
-  const best = bestOf(rows, early_stopping_metric);
-  const last = rows.at(-1);
-  return early_stopping && best !== undefined && last !== undefined && last.epoch - best.epoch >= patience;
+  const scores = rows.map((row) => scoreOf(row, metric));
+  const first = scores.indexOf(Math.max(...scores));
+  return stops && rows.length > 0 && rows.length - 1 - first >= patience;
 }
