@@ -71,6 +71,7 @@ async function train({ input, tools, database, report, context }: Job): Promise<
     runId: input.training_run_id,
     root: tools.runsFolder,
     fate: () => (report.isInterrupted ? 'goes_on' : input.config.keep_cache ? 'keep' : 'over'),
+    onLost: report.stopWith,
     log,
     signal,
   });

@@ -60,7 +60,7 @@ export const TRAINING_CONFIG = z.object(
     epochs: wholeNumber(1, MAX_EPOCHS).default(10).describe('Passes over the training images at most.'),
     time_budget_seconds: realNumber(1)
       .optional()
-      .describe('Training ends with the epoch in which so much time has passed.'),
+      .describe('Training ends when so much time has passed; what was learnt by then is measured and kept.'),
     batch_size: wholeNumber(1, MAX_BATCH_SIZE).default(32).describe('Images in a step.'),
     gradient_accumulation: wholeNumber(1, 1_024)
       .default(1)

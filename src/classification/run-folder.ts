@@ -2,15 +2,13 @@ import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { messageOf } from '../base/errors.ts';
+import { messageOf, StoppedError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { withProcessLock } from '../model/hub/process-lock.ts';
 
 /** What a run keeps on the disk while it lives: decoded pictures, checkpoints, the files that it will upload. */
 export interface RunFolder extends AsyncDisposable {
   readonly path: string;
-  /** Aborts where another process took the folder over. */
-  readonly lost: AbortSignal;
 }
 
 export interface RunFolderOptions {
@@ -19,6 +17,8 @@ export interface RunFolderOptions {
   root?: string | undefined;
   /** Asked when the folder is disposed of: the run goes on later, is over, or is over and asked for its folder to stay. */
   fate: () => 'goes_on' | 'over' | 'keep';
+  /** Told where another process took the folder over, as this one had stood still for too long. */
+  onLost: (reason: StoppedError) => void;
   log: Log;
   signal: AbortSignal;
 }
@@ -39,6 +39,12 @@ export async function openRunFolder(options: RunFolderOptions): Promise<RunFolde
   const lock = await holdLock(`${path}.lock`, signal, () => {
     log.info('another process on this machine has the folder of this run; waiting for it to end');
   });
+  const onLost = (): void => {
+    options.onLost(
+      new StoppedError('superseded', `another process has taken over the folder of run ${runId}`),
+    );
+  };
+  lock.lost.addEventListener('abort', onLost, { once: true });
   try {
     await removeAbandoned(root, runId, log);
     await mkdir(path, { recursive: true });
@@ -50,8 +56,8 @@ export async function openRunFolder(options: RunFolderOptions): Promise<RunFolde
   }
   return {
     path,
-    lost: lock.lost,
     async [Symbol.asyncDispose]() {
+      lock.lost.removeEventListener('abort', onLost);
       const end = fate();
       if (end === 'keep') await writeFile(join(path, KEPT), '');
       if (end === 'over') await rm(path, { recursive: true, force: true });

@@ -15,7 +15,15 @@ const open = (
   root: string,
   runId: string,
   fate: 'goes_on' | 'over' | 'keep' = 'goes_on',
-): Promise<RunFolder> => openRunFolder({ runId, root, fate: () => fate, log: SILENT_LOG, signal: NEVER });
+): Promise<RunFolder> =>
+  openRunFolder({
+    runId,
+    root,
+    fate: () => fate,
+    onLost: () => undefined,
+    log: SILENT_LOG,
+    signal: NEVER,
+  });
 const DAYS_AGO = new Date(Date.now() - 3 * 24 * 3_600_000);
 
 test('a run that has ended leaves nothing; one that was stopped, its folder', async () => {
@@ -48,7 +56,7 @@ test('what a killed process has left is there for the next one at once', async (
     import { writeFileSync } from 'node:fs';
     import { openRunFolder } from ${JSON.stringify(module)};
     const log = { info() {}, debug() {}, warn() {}, error() {} };
-    const folder = await openRunFolder({ runId: 'run', root: ${JSON.stringify(root.path)}, fate: () => 'goes_on', log, signal: new AbortController().signal });
+    const folder = await openRunFolder({ runId: 'run', root: ${JSON.stringify(root.path)}, fate: () => 'goes_on', onLost() {}, log, signal: new AbortController().signal });
     writeFileSync(folder.path + '/half', 'done');
     process.stdout.write('there');
     setInterval(() => {}, 1000);

@@ -9,6 +9,7 @@ import type { ClassificationOutput } from '../../src/classification/output.ts';
 import type { RunNews } from '../../src/classification/report.ts';
 import { createClassificationTools, type ClassificationTools } from '../../src/classification/tools.ts';
 import { buildSmallConv } from '../../src/model/small/small-conv.ts';
+import { buildTinyVit } from '../../src/model/small/tiny-models.ts';
 import { writeModel } from '../../src/onnx/codec.ts';
 import { invoke } from '../../src/worker/invoke.ts';
 import { temporaryFolder } from './folder.ts';
@@ -24,7 +25,7 @@ export interface TrainingCloud extends AsyncDisposable {
   handler: ClassificationHandler;
   /** Where runs keep what they need on the disk. */
   runsFolder: string;
-  /** Holds `resnet50`: a small convolutional network with random weights, pictures of 32 x 32. */
+  /** Holds `resnet50`, a small convolutional network, and `vit_tiny_patch16_224`: random weights, pictures of 32 x 32. */
   modelsFolder: string;
   credentials: { supabase_url: string; supabase_key: string };
 }
@@ -42,6 +43,11 @@ export async function startTrainingCloud(): Promise<TrainingCloud> {
   await writeFile(
     join(modelsFolder, 'resnet50', 'model.onnx'),
     writeModel(buildSmallConv({ size: 32, channels: 16 })),
+  );
+  await mkdir(join(modelsFolder, 'vit_tiny_patch16_224'));
+  await writeFile(
+    join(modelsFolder, 'vit_tiny_patch16_224', 'model.onnx'),
+    writeModel(buildTinyVit({ size: 32, dim: 16 })),
   );
   const settings = {
     ...readSettings({ ...NO_HUB, MODEL_DIR: modelsFolder }),
