@@ -9,6 +9,7 @@ import { createClassificationHandler } from '../../handlers/cls.ts';
 import {
   addDataset,
   epochRows,
+  insert,
   insertRun,
   runRow,
   runTraining,
@@ -134,3 +135,19 @@ describe('resume_from', () => {
     expect(other.output).toMatchObject({ status: 'FAILED', error_code: 'checkpoint_mismatch' });
   }, 120_000);
 });
+
+test('a run that begins anew forgets what an earlier attempt has written of later epochs', async () => {
+  const runId = '00000000-0000-4000-8000-0000000000d2';
+  await insert(cloud, 'training_metrics_history', [
+    { training_run_id: runId, training_type: 'cls', epoch: 9, val_accuracy: 1 },
+    { training_run_id: runId, training_type: 'embedding', epoch: 9, val_accuracy: 2 },
+  ]);
+  const config = { ...CONFIG, epochs: 1 };
+  await runTraining(cloud, { training_run_id: runId, dataset_id: dataset.id, config });
+  expect((await epochRows(cloud, runId)).map(({ epoch }) => epoch)).toEqual([1]);
+  const others = await cloud.supabase.sql(
+    "select epoch from training_metrics_history where training_run_id = $1 and training_type = 'embedding'",
+    [runId],
+  );
+  expect(others).toEqual([{ epoch: 9 }]);
+}, 120_000);
