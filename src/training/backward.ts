@@ -1,9 +1,16 @@
 import { ModelError } from '../base/errors.ts';
 import type { DataType, Node } from '../onnx/types.ts';
+import type { Target } from './convolution/target.ts';
+import { contributions } from './contributions.ts';
 import { misfit } from './dims.ts';
 import { RULES } from './rules.ts';
 import type { Rule } from './rule.ts';
 import type { ShapedGraph } from './shaped-graph.ts';
+
+export interface GradientOptions {
+  /** What the graph will run on; `any` by default. */
+  target?: Target;
+}
 
 /**
  * Appends the nodes that compute the gradients of `loss` (a scalar, float32 or float64) with respect to these values,
@@ -12,7 +19,12 @@ import type { ShapedGraph } from './shaped-graph.ts';
  * @throws ModelError `operator_not_trainable`, before anything is appended, that names every node on the way that has
  * no rule; `no_gradient` that names the values which the loss does not depend on.
  */
-export function gradients(graph: ShapedGraph, loss: string, wrt: readonly string[]): Map<string, string> {
+export function gradients(
+  graph: ShapedGraph,
+  loss: string,
+  wrt: readonly string[],
+  { target = 'any' }: GradientOptions = {},
+): Map<string, string> {
   if (graph.dims(loss).length !== 0) throw misfit(`the loss '${loss}' is no scalar`);
   const path = pathBetween(graph, wrt, loss);
   refuseWithoutRule(graph, path.nodes);
@@ -25,8 +37,11 @@ export function gradients(graph: ShapedGraph, loss: string, wrt: readonly string
   }
   const found = contributions(graph);
   found.add(loss, graph.scalar(1, graph.type(loss)));
+  const makers = new Map(path.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
   for (const node of path.nodes.toReversed()) {
-    const outputGradients = node.outputs.map((name) => found.total(name) ?? '');
+    const outputGradients = node.outputs.map((name) => (name === '' ? '' : (found.total(name) ?? '')));
+    // A rule may have reached through this node already.
+    if (outputGradients.every((name) => name === '')) continue;
     const result = ruleOf(node)?.({
       g: graph,
       node,
@@ -35,6 +50,8 @@ export function gradients(graph: ShapedGraph, loss: string, wrt: readonly string
       input: (index) => named(node, node.inputs[index]),
       output: (index = 0) => named(node, node.outputs[index]),
       needs: (index) => path.values.has(node.inputs[index] ?? ''),
+      maker: (value) => makers.get(value),
+      target,
     });
     result?.forEach((gradient, i) => {
       const input = node.inputs[i] ?? '';
@@ -76,21 +93,6 @@ function pathBetween(graph: ShapedGraph, wrt: readonly string[], loss: string): 
     })
     .toReversed();
   return { nodes, values: needed };
-}
-
-/** What each reader of a value contributes to its gradient, added when it is asked for. */
-function contributions(graph: ShapedGraph) {
-  const parts = new Map<string, string[]>();
-  return {
-    add: (value: string, gradient: string): void => {
-      parts.set(value, [...(parts.get(value) ?? []), gradient]);
-    },
-    total: (value: string): string | undefined => {
-      const sum = parts.get(value)?.reduce((a, b) => graph.add(a, b));
-      if (sum !== undefined) parts.set(value, [sum]);
-      return sum;
-    },
-  };
 }
 
 function isFloat(type: DataType): boolean {

@@ -44,15 +44,13 @@ export async function createTrainer(options: TrainerOptions, parts: TrainerParts
 }
 
 function extract(host: GraphHost, backbone: PlacedBackbone, options: TrainerOptions): Promise<Extractor> {
-  const { model, providers, requireGpu } = options;
-  const provider = providers.find((name) => !requireGpu || name !== 'cpu') ?? 'cpu';
+  const { model } = options;
   return loadExtractor(host, {
     name: 'features',
     path: backbone.path,
     folder: backbone.folder,
     source: backbone,
     preprocessing: model.preprocessing,
-    provider,
   });
 }
 
@@ -148,7 +146,6 @@ function trainer(parts: Parts): Trainer {
         return exportTrained(
           {
             host,
-            provider: host.provider ?? 'cpu',
             backbone,
             preprocessing: options.model.preprocessing,
             trained: await state.trained(weights),

@@ -7,7 +7,14 @@ import { rowsOf } from './micro-batch.ts';
 import { FEATURES, type Network } from './network.ts';
 import type { StateVector } from './state-plan.ts';
 import { stepFeeds } from './step-feeds.ts';
-import { buildGraphs, buildUpdate, OUTPUT, allKinds, type BuiltGraph } from './train-graphs.ts';
+import {
+  allKinds,
+  buildEvaluation,
+  buildTraining,
+  buildUpdate,
+  OUTPUT,
+  type BuiltGraph,
+} from './train-graphs.ts';
 import type { StepResult, TrainBatch, TrainerOptions } from './trainer.ts';
 
 /** The graphs of one network at one number of rows, loaded in a host that also keeps their state. */
@@ -31,19 +38,21 @@ export interface Engine {
   ): Promise<Float32Array>;
 }
 
-export interface EngineStep {
+interface EngineStep {
   learningRate: number;
   /** Updates made before. */
   step: number;
   signal?: AbortSignal | undefined;
 }
 
-export interface EngineEvaluation {
+interface EngineEvaluation {
   /** The kind of state that the weights come from. */
   weights: string;
   output: 'logits' | 'features';
   signal?: AbortSignal | undefined;
 }
+
+const GRAPHS = ['evaluate', 'step', 'accumulate', 'update'] as const;
 
 interface Loaded {
   host: GraphHost;
@@ -55,7 +64,7 @@ interface Loaded {
   featureLength: number;
   vectors: readonly StateVector[];
   kinds: readonly string[];
-  graphs: Record<'evaluate' | 'step' | 'accumulate' | 'update', Pick<BuiltGraph, 'inputs' | 'outputs'>>;
+  graphs: Record<(typeof GRAPHS)[number], Pick<BuiltGraph, 'inputs' | 'outputs'>>;
 }
 
 /** Loads what one network needs; what the host held of another number of rows is dropped first. */
@@ -66,10 +75,15 @@ export async function loadEngine(
 ): Promise<Engine> {
   const { g, vectors, lora } = network;
   const [rows = 0, ...inputDims] = g.dims(network.input);
-  const graphs = { ...buildGraphs(network, options), update: buildUpdate(vectors, options) };
   const isWhole = rows >= options.batchSize;
-  for (const name of Object.keys(graphs)) await host.unload(name);
-  await host.load('evaluate', graphs.evaluate.encode());
+  for (const name of GRAPHS) await host.unload(name);
+  const evaluation = buildEvaluation(network, options);
+  const { provider } = await host.load('evaluate', evaluation.encode());
+  const graphs = {
+    evaluate: evaluation,
+    ...buildTraining(network, options, provider === 'cpu' ? 'cpu' : 'any'),
+    update: buildUpdate(vectors, options),
+  };
   const name = isWhole ? 'step' : 'accumulate';
   const { runMs } = await host.load(name, graphs[name].encode());
   if (!isWhole) {
@@ -85,6 +99,7 @@ export async function loadEngine(
     featureLength: g.dims(network.features)[1] ?? 0,
     vectors,
     kinds: allKinds(options),
+    // Not the graphs themselves, which hold all weights.
     graphs: {
       evaluate: namesOf(graphs.evaluate),
       step: namesOf(graphs.step),
@@ -105,7 +120,6 @@ export async function loadEngine(
   };
 }
 
-/** Without the graph itself, which holds all weights. */
 function namesOf({ inputs, outputs }: BuiltGraph): Pick<BuiltGraph, 'inputs' | 'outputs'> {
   return { inputs, outputs };
 }

@@ -2,7 +2,6 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { ModelError } from '../base/errors.ts';
-import type { ExecutionProvider } from '../base/settings.ts';
 import type { Preprocessing } from '../image/preprocessing.ts';
 import type { GraphHost } from '../model/graph-host.ts';
 import { loadModel } from '../onnx/load-model.ts';
@@ -20,7 +19,6 @@ const CHECK = 'exported';
 
 export interface ExportParts {
   host: GraphHost;
-  provider: ExecutionProvider;
   backbone: PlacedBackbone;
   preprocessing: Preprocessing;
   trained: Trained;
@@ -46,7 +44,6 @@ export async function exportTrained(parts: ExportParts, options: ExportOptions):
       folder: backbone.folder,
       source: { input: backbone.input, output, pooling: 'as_is' },
       preprocessing,
-      provider: parts.provider,
     });
     const maxAbsDifference = largestDifference(expected, await exported.run(check.pixels, check.count));
     if (!(maxAbsDifference <= MOST_DIFFERENCE)) {

@@ -9,7 +9,7 @@ import { LEAST_SQUARE } from './losses/pairs.ts';
 import { mergeLora, type LoraLayer } from './lora.ts';
 import type { HeadWeights } from './trainer.ts';
 
-export const LOGITS = 'logits';
+const LOGITS = 'logits';
 
 /** From here on ReduceSum takes its axes as an input. */
 const AXES_AS_INPUT_OPSET = 13;

@@ -1,11 +1,9 @@
 import { join } from 'node:path';
 
 import type { GraphHost } from '../model/graph-host.ts';
-import { DEFAULT_BATCH_SIZE } from '../model/providers.ts';
 import { outputSize, type Preprocessing } from '../image/preprocessing.ts';
 import { loadModel } from '../onnx/load-model.ts';
 import { toEmbeddingModel } from '../onnx/rewrite.ts';
-import type { ExecutionProvider } from '../base/settings.ts';
 import type { Backbone } from './backbone.ts';
 import { misfit, show } from './dims.ts';
 import { planMicroBatch, rowsOf } from './micro-batch.ts';
@@ -28,15 +26,17 @@ export interface ExtractorOptions {
   folder: string;
   source: Pick<Backbone, 'input' | 'output' | 'pooling'>;
   preprocessing: Preprocessing;
-  provider: ExecutionProvider;
 }
+
+/** Rows of the first graph, which tells the time of a row, and of the largest one. */
+const TRIAL_ROWS = 8;
+const MOST_ROWS = 64;
 
 /** @throws ModelError `model_mismatch`, `graph_invalid` where the output is not one row a picture. */
 export async function loadExtractor(host: GraphHost, options: ExtractorOptions): Promise<Extractor> {
-  const most = DEFAULT_BATCH_SIZE[options.provider];
-  const trial = await loadAt(host, options, most);
-  const rows = planMicroBatch(most, trial.runMs / most);
-  const { length, input, output } = rows === most ? trial : await loadAt(host, options, rows);
+  const trial = await loadAt(host, options, TRIAL_ROWS);
+  const rows = planMicroBatch(MOST_ROWS, trial.runMs / TRIAL_ROWS);
+  const { length, input, output } = rows === TRIAL_ROWS ? trial : await loadAt(host, options, rows);
   const { height, width } = outputSize(options.preprocessing);
   const rowLength = height * width * 3;
   return {

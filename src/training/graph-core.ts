@@ -3,7 +3,7 @@ import { attributesOf, tensorOf, valueInfo, type AttributeInput, type ConstantDa
 import { subgraphs } from '../onnx/attribute.ts';
 import { allNames } from '../onnx/inspect.ts';
 import { DATA_TYPE, type DataType, type Node, type OnnxModel, type Tensor } from '../onnx/types.ts';
-import { misfit, sizeOf, type Dims } from './dims.ts';
+import { misfit, type Dims } from './dims.ts';
 import { inOrder } from './order.ts';
 
 /** What is known of a value before anything runs. */
@@ -12,7 +12,7 @@ export interface ValueShape {
   readonly dims: Dims;
 }
 
-export interface NodeOptions {
+interface NodeOptions {
   /** Lengths of the (first) output. */
   dims: Dims;
   /** Of the (first) output; by default that of the first input. */
@@ -41,8 +41,8 @@ export interface GraphCore {
   insert(node: Node, outputs: readonly (ValueShape | undefined)[]): void;
   /** Asks a node for one more of its optional outputs and returns its name: the one that it has, or a new one. */
   extraOutput(node: Node, index: number, shape: ValueShape): string;
-  /** Takes nodes out; the values that they made are left without a maker. */
-  remove(nodes: ReadonlySet<Node>): void;
+  /** Takes out the nodes that no output needs. */
+  prune(): void;
 
   /** Adds an initializer; `dims` defaults to one dimension with all values. Not copied. */
   constant(data: ConstantData, dims?: Dims, name?: string): string;
@@ -59,7 +59,7 @@ export interface GraphCore {
   clearOutputs(): void;
   /** Takes an input's or initializer's value away: an input, or a node with this `name`, gives it anew. */
   free(name: string): void;
-  /** Lets all that read `from` read `to` instead, outputs apart, except the nodes named. */
+  /** Lets all nodes that read `from` read `to` instead, except those named; outputs stay. */
   redirect(from: string, to: string, except?: ReadonlySet<Node>): void;
 
   /** @throws ModelError `shape_unknown` for a value whose lengths are not known. */
@@ -77,7 +77,7 @@ export interface GraphCore {
 }
 
 /** One operator set for all training graphs: the first one with Gelu, the last one that every supported runtime knows. */
-export const TRAINING_OPSET = 20;
+const TRAINING_OPSET = 20;
 /** ONNX's own pair of that operator set. */
 const IR_VERSION = 9;
 
@@ -143,7 +143,7 @@ export function graphCore(source: string): GraphCore {
     const needed = new Set([...ordered.flatMap((node) => node.inputs), ...outputs]);
     const orphan = [...needed].find((name) => name !== '' && !made.has(name));
     if (orphan !== undefined) throw misfit(`nothing gives '${orphan}'`);
-    const read = new Set([...needed, ...ordered.flatMap(subgraphs).flatMap((inner) => [...allNames(inner)])]);
+    const read = new Set([...needed, ...ordered.flatMap(readInside)]);
     const info = (name: string) => valueInfo(name, lookUp(name).type, lookUp(name).dims);
     return {
       irVersion: IR_VERSION,
@@ -183,9 +183,17 @@ export function graphCore(source: string): GraphCore {
       if (there !== undefined && there !== '') return there;
       return (node.outputs[index] = define(fresh(node.opType), shape));
     },
-    remove: (gone) => {
-      nodes = nodes.filter((node) => !gone.has(node));
-      for (const node of gone) for (const name of node.outputs) made.delete(name);
+    prune: () => {
+      const needed = new Set(outputs);
+      const kept = inOrder(nodes)
+        .toReversed()
+        .filter((node) => {
+          const isNeeded = node.outputs.some((name) => needed.has(name));
+          if (isNeeded) for (const name of [...node.inputs, ...readInside(node)]) needed.add(name);
+          else for (const name of node.outputs) made.delete(name);
+          return isNeeded;
+        });
+      nodes = kept.toReversed();
     },
     constant: (data, dims = [data.length], name = fresh('const')) =>
       initializer(tensorOf(data, dims, name), name),
@@ -223,6 +231,11 @@ export function graphCore(source: string): GraphCore {
   };
 }
 
+/** Names that the graphs inside a node use, some of them values around it. */
+function readInside(node: Node): string[] {
+  return subgraphs(node).flatMap((inner) => [...allNames(inner)]);
+}
+
 interface AddOptions {
   outputs: readonly ValueShape[];
   attributes?: NodeOptions['attributes'];
@@ -250,9 +263,4 @@ function oneValue(value: number, type: DataType): ConstantData {
     default:
       throw misfit(`no constant of type ${type} is made from a number`);
   }
-}
-
-/** How many elements a value has. */
-export function elementCount(graph: GraphCore, value: string): number {
-  return sizeOf(graph.dims(value));
 }

@@ -1,7 +1,6 @@
-import { attributesOf } from '../onnx/build.ts';
 import { intOf } from '../onnx/read-attribute.ts';
 import type { Node } from '../onnx/types.ts';
-import { lengthAt, sizeOf } from './dims.ts';
+import { sizeOf } from './dims.ts';
 import type { Parameter } from './import/import-graph.ts';
 import { normal, randomStream } from './random.ts';
 import type { ShapedGraph } from './shaped-graph.ts';
@@ -78,23 +77,24 @@ export function loraParameters(layers: readonly LoraLayer[], seed: number): Trai
   });
 }
 
-/** Lets what read the layer's output read it with the update; A and B must be in the graph. */
+/**
+ * Lets what read the layer's output read it with the update; A and B must be in the graph. The update is added within
+ * the second product, and scaled where it is narrow: passes over whole activations are what a CPU waits for.
+ */
 export function addLora(g: ShapedGraph, { layer, node }: { layer: LoraLayer; node: Node }): void {
   const [x = ''] = node.inputs;
   const [y = ''] = node.outputs;
-  const rows = g.reshape(x, [sizeOf(g.dims(x)) / layer.rows, lengthAt(g.dims(x), -1)]);
-  const product = g.matmul(g.matmul(rows, layer.a), layer.b);
-  const update = g.mul(g.reshape(product, g.dims(y)), layer.scale);
-  const sum: Node = {
-    opType: 'Add',
-    name: `${y}+lora`,
-    inputs: [y, update],
-    outputs: [`${y}+lora`],
-    attributes: attributesOf({}),
-    metadata: [],
-  };
-  g.insert(sum, [{ type: g.type(y), dims: g.dims(y) }]);
-  g.redirect(y, `${y}+lora`, new Set([sum]));
+  const { rows, columns, a, b, scale } = layer;
+  const count = sizeOf(g.dims(x)) / rows;
+  const narrow = g.mul(g.matmul(g.reshape(x, [count, rows]), a), scale);
+  const flat: Node = nodeOf('Reshape', [y, g.ints([count, columns])], `${y}+flat`);
+  g.insert(flat, [{ type: g.type(y), dims: [count, columns] }]);
+  const sum = g.node('Gemm', [narrow, b, `${y}+flat`], { dims: [count, columns] });
+  g.redirect(y, g.reshape(sum, g.dims(y)), new Set([flat]));
+}
+
+function nodeOf(opType: string, inputs: string[], output: string): Node {
+  return { opType, name: output, inputs, outputs: [output], attributes: [], metadata: [] };
 }
 
 /** Adds scale · A · B to the weight, in its own order; in float64, rounded once. */

@@ -1,3 +1,6 @@
+import { basename } from 'node:path';
+
+import { ModelError } from '../base/errors.ts';
 import { outputSize, type Preprocessing } from '../image/preprocessing.ts';
 import type { PlacedBackbone } from './backbone.ts';
 import { misfit, show } from './dims.ts';
@@ -62,6 +65,7 @@ export async function pixelNetwork(options: NetworkOptions): Promise<Network> {
   addPixelFront(g, imported.input, { rows, type: options.pixels, preprocessing });
   const features = pooled(g, backbone);
   const lora = strategy.kind === 'lora' ? findLoraLayers(g, found, strategy) : [];
+  if (strategy.kind === 'lora' && lora.length === 0) throw noLinearLayers(backbone);
   const layers = lora.map(({ layer }) => layer);
   const parameters = [
     ...(strategy.kind === 'lora' ? loraParameters(layers, options.seed) : trainedBy(strategy, imported)),
@@ -71,6 +75,13 @@ export async function pixelNetwork(options: NetworkOptions): Promise<Network> {
   bindState(g, vectors);
   for (const layer of lora) addLora(g, layer);
   return { g, input: PIXELS, features, parameters, vectors, lora: layers };
+}
+
+function noLinearLayers({ path }: PlacedBackbone): ModelError {
+  return new ModelError(
+    'model_mismatch',
+    `${basename(path)} has no linear layers for low-rank updates: take the strategy last_k or full`,
+  );
 }
 
 function pooled(g: ShapedGraph, { output, pooling }: PlacedBackbone): string {

@@ -30,6 +30,8 @@ export function corrections(spec: OptimiserSpec, t: number): { mean: number; squ
 export interface UpdateOf {
   parameter: string;
   gradient: string;
+  /** A scalar that the gradient is multiplied by, as clipping has it. */
+  factor?: string;
   /** In the order of `momentNames`. */
   moments: readonly string[];
   decays: boolean;
@@ -43,36 +45,60 @@ export interface Updated {
 }
 
 /**
- * Appends one update of one parameter and says where its new values are. In float64 these are, with g the gradient,
+ * Appends one update of one parameter and says where its new values are. With g the gradient times its factor,
  * r = rate · learning rate, w the decay:
  *
  * - AdamW: m ← β1 m + (1 − β1) g, v ← β2 v + (1 − β2) g², p ← p (1 − r w) − r m̂ / (√v̂ + ε);
  * - Adam: the same with g + w p for g and no other decay;
  * - SGD: with g + w p for g, v ← momentum · v + g, p ← p − r v, or with Nesterov p ← p − r (g + momentum · v).
+ *
+ * Scalars are brought together first: on a CPU each pass over a whole vector costs.
  */
 export function addUpdate(g: ShapedGraph, spec: OptimiserSpec, of: UpdateOf, inputs: UpdateInputs): Updated {
   const rate = of.rate === 1 ? inputs.learningRate : g.mul(inputs.learningRate, of.rate);
   const decay = of.decays ? spec.weightDecay : 0;
-  const coupled = spec.kind !== 'adamw' && decay > 0;
-  const gradient = coupled ? g.add(of.gradient, g.mul(of.parameter, decay)) : of.gradient;
-  if (spec.kind === 'sgd') return sgd(g, spec, { ...of, gradient }, rate);
+  if (spec.kind === 'adamw') {
+    const kept = decay === 0 ? of.parameter : g.mul(of.parameter, g.sub(1, g.mul(rate, decay)));
+    return adam(g, spec, { ...of, parameter: kept }, { ...inputs, learningRate: rate });
+  }
+  const coupled = decay === 0 ? of : withDecay(g, of, decay);
+  return spec.kind === 'adam'
+    ? adam(g, spec, coupled, { ...inputs, learningRate: rate })
+    : sgd(g, spec, coupled, rate);
+}
+
+/** Decay as a part of the gradient. */
+function withDecay(g: ShapedGraph, { factor, ...of }: UpdateOf, decay: number): UpdateOf {
+  const gradient = factor === undefined ? of.gradient : g.mul(of.gradient, factor);
+  return { ...of, gradient: g.add(gradient, g.mul(of.parameter, decay)) };
+}
+
+function adam(
+  g: ShapedGraph,
+  spec: Extract<OptimiserSpec, { epsilon?: number }>,
+  { parameter, gradient, factor, moments }: UpdateOf,
+  { learningRate, meanCorrection, squareCorrection }: UpdateInputs,
+): Updated {
   const { beta1 = ADAM.beta1, beta2 = ADAM.beta2, epsilon = ADAM.epsilon } = spec;
-  const [mean = '', square = ''] = of.moments;
-  const newMean = g.add(g.mul(mean, beta1), g.mul(gradient, 1 - beta1));
-  const newSquare = g.add(g.mul(square, beta2), g.mul(g.mul(gradient, gradient), 1 - beta2));
-  const root = g.add(g.mul(g.sqrt(newSquare), inputs.squareCorrection), epsilon);
-  const step = g.mul(g.div(newMean, root), g.mul(rate, inputs.meanCorrection));
-  const isDecoupled = spec.kind === 'adamw' && decay > 0;
-  const kept = isDecoupled ? g.mul(of.parameter, g.sub(1, g.mul(rate, decay))) : of.parameter;
-  return { parameter: g.sub(kept, step), moments: [newMean, newSquare] };
+  const [mean = '', square = ''] = moments;
+  const share = factor === undefined ? 1 - beta1 : g.mul(factor, 1 - beta1);
+  const squareShare = factor === undefined ? 1 - beta2 : g.mul(g.mul(factor, factor), 1 - beta2);
+  const newMean = g.add(g.mul(mean, beta1), g.mul(gradient, share));
+  const newSquare = g.add(g.mul(square, beta2), g.mul(g.mul(gradient, gradient), squareShare));
+  // r m̂ / (√v̂ + ε) with m̂ = m a, √v̂ = √v b: (r a / b) · m / (√v + ε / b).
+  const length = g.div(g.mul(learningRate, meanCorrection), squareCorrection);
+  const root = g.add(g.sqrt(newSquare), g.div(epsilon, squareCorrection));
+  const step = g.mul(g.div(newMean, root), length);
+  return { parameter: g.sub(parameter, step), moments: [newMean, newSquare] };
 }
 
 function sgd(
   g: ShapedGraph,
   { momentum = MOMENTUM, nesterov = false }: Extract<OptimiserSpec, { kind: 'sgd' }>,
-  { parameter, gradient, moments }: UpdateOf,
+  { parameter, gradient: raw, factor, moments }: UpdateOf,
   rate: string,
 ): Updated {
+  const gradient = factor === undefined ? raw : g.mul(raw, factor);
   const velocity = g.add(g.mul(moments[0] ?? '', momentum), gradient);
   const step = nesterov ? g.add(gradient, g.mul(velocity, momentum)) : velocity;
   return { parameter: g.sub(parameter, g.mul(step, rate)), moments: [velocity] };

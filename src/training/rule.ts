@@ -1,6 +1,7 @@
 import type { Node } from '../onnx/types.ts';
 import { intValues } from '../onnx/tensor-values.ts';
 import { misfit } from './dims.ts';
+import type { Target } from './convolution/target.ts';
 import type { ShapedGraph } from './shaped-graph.ts';
 
 /** What a rule knows of the node whose gradients it writes. */
@@ -17,10 +18,23 @@ export interface RuleCall {
   readonly output: (index?: number) => string;
   /** Does anything want the gradient of this input? */
   readonly needs: (index: number) => boolean;
+  /** The node that makes a value, if one does. */
+  readonly maker: (value: string) => Node | undefined;
+  readonly target: Target;
 }
 
+/** The gradient of a part of a value: of what lies from `start` on along an axis. The rest has none. */
+export interface Part {
+  readonly value: string;
+  readonly axis: number;
+  readonly start: number;
+}
+
+/** A value with the type and lengths of that whose gradient it is, or a part of one. */
+export type Gradient = string | Part;
+
 /** Gradients of the node's inputs, in their order; undefined where it has none or none is needed. */
-export type Gradients = readonly (string | undefined)[];
+type Gradients = readonly (Gradient | undefined)[];
 
 /** Appends what computes the gradients of a node's inputs from those of its outputs. */
 export type Rule = (call: RuleCall) => Gradients;

@@ -14,9 +14,9 @@ import { reducedDims, sameDims, withLength, type Dims } from './dims.ts';
 import { graphCore, type GraphCore } from './graph-core.ts';
 
 /** A value by its name, or a number, which stands for a scalar of the other operand's type. */
-export type Operand = string | number;
+type Operand = string | number;
 
-export interface SliceOptions {
+interface SliceOptions {
   axis: number;
   /** First index taken. */
   start: number;

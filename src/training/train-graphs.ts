@@ -1,6 +1,7 @@
 import { keepOutputs } from '../onnx/inspect.ts';
 import { writeModel } from '../onnx/codec.ts';
 import { gradients } from './backward.ts';
+import type { Target } from './convolution/target.ts';
 import { detaching, type Detached } from './detach.ts';
 import { headLogits, headScores, standardised } from './head.ts';
 import { rowLosses, weightedTotal } from './losses/row-losses.ts';
@@ -63,22 +64,28 @@ export function stateOutput(kind: string, vector: StateVector): string {
   return `next/${kind}/${vector.name}`;
 }
 
-/** The graphs of one network; what they share is written once, and each keeps what its outputs need. */
-export function buildGraphs(network: Network, options: Options): Omit<TrainGraphs, 'update'> {
-  const { g, vectors } = network;
+/** The forward pass alone. To be built before the training graphs, which go on from it. */
+export function buildEvaluation(network: Network, options: Options): BuiltGraph {
+  const { g } = network;
   const features = standardised(g, network.features, options.featureStatistics);
   g.output(headLogits(g, features, options.loss), OUTPUT.logits);
   g.output(network.features, OUTPUT.features);
   const evaluate = built(g);
   g.clearOutputs();
+  return evaluate;
+}
 
+/** The training graphs of one network; what they share is written once, and each keeps what its outputs need. */
+export function buildTraining(
+  network: Network,
+  options: Options,
+  target: Target,
+): Pick<TrainGraphs, 'step' | 'accumulate'> {
+  const { g, vectors } = network;
   const detach = detaching(g);
-  const loss = addLoss(g, features, options, detach);
-  const found = gradients(
-    g,
-    loss,
-    vectors.map(({ name }) => name),
-  );
+  const loss = addLoss(g, standardised(g, network.features, options.featureStatistics), options, detach);
+  const names = vectors.map(({ name }) => name);
+  const found = gradients(g, loss, names, { target });
   detach.attach();
   g.output(loss, OUTPUT.loss);
   for (const vector of vectors) {
@@ -90,7 +97,7 @@ export function buildGraphs(network: Network, options: Options): Omit<TrainGraph
 
   g.output(OUTPUT.loss);
   addUpdates(g, vectors, options, (vector) => found.get(vector.name) ?? '');
-  return { evaluate, accumulate, step: built(g) };
+  return { accumulate, step: built(g) };
 }
 
 /** The update alone, from sums of gradients. */
@@ -145,7 +152,8 @@ function addUpdates(
       optimiser,
       {
         parameter: vector.name,
-        gradient: factor === undefined ? gradient : g.mul(gradient, factor),
+        gradient,
+        ...(factor === undefined ? {} : { factor }),
         moments: kinds.map(state),
         decays: vector.decays,
         rate: vector.rate,

@@ -98,7 +98,7 @@ export interface TrainBatch {
   weights: Float32Array;
 }
 
-export interface StepOptions {
+interface StepOptions {
   learningRate: number;
   /** Looked at between runs: a step that is stopped has changed nothing. */
   signal?: AbortSignal;
@@ -114,7 +114,7 @@ export interface StepResult {
 /** `current`: as the last step left them; `average`: the moving average; `best`: those of the last `markBest`. */
 export type WeightsName = 'current' | 'average' | 'best';
 
-export interface EvaluateOptions {
+interface EvaluateOptions {
   /** Default: `average` where one is kept, else `current`. */
   weights?: WeightsName;
   signal?: AbortSignal;

@@ -3,6 +3,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { randomNumbers } from '../../src/model/small/random.ts';
 import { writeModel } from '../../src/onnx/codec.ts';
 import { gradients } from '../../src/training/backward.ts';
+import type { Target } from '../../src/training/convolution/target.ts';
 import { sizeOf, type Dims } from '../../src/training/dims.ts';
 import { shapedGraph, type ShapedGraph } from '../../src/training/shaped-graph.ts';
 
@@ -17,6 +18,7 @@ export interface Case {
   /** Of the values at which it is checked: uniform between these. */
   between?: readonly [number, number];
   seed?: number;
+  target?: Target;
 }
 
 const STEP = { float64: 1e-4, float32: 0.05 };
@@ -35,7 +37,7 @@ export async function worstError(example: Case): Promise<number> {
   const weights = array(type, sizeOf(graph.dims(result)), random);
   const weighted = graph.mul(result, graph.constant(weights, graph.dims(result)));
   const loss = graph.sum(weighted, undefined, false);
-  const found = gradients(graph, loss, names);
+  const found = gradients(graph, loss, names, { target: example.target ?? 'any' });
   graph.output(loss, 'loss');
   names.forEach((name) => graph.output(found.get(name) ?? '', `d_${name}`));
 

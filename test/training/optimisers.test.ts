@@ -60,7 +60,14 @@ async function updates({ spec, decays, rate }: Setting): Promise<InferenceSessio
   const vector = (name: string): string => g.input(name, 'float64', [LENGTH]);
   const inputs = { learningRate: scalar('lr'), meanCorrection: scalar('mc'), squareCorrection: scalar('sc') };
   const moments = momentNames(spec);
-  const of = { parameter: vector('p'), gradient: vector('g'), moments: moments.map(vector), decays, rate };
+  const of = {
+    parameter: vector('p'),
+    gradient: vector('g'),
+    factor: scalar('factor'),
+    moments: moments.map(vector),
+    decays,
+    rate,
+  };
   const updated = addUpdate(g, spec, of, inputs);
   g.output(updated.parameter, 'p_next');
   updated.moments.forEach((moment, i) => g.output(moment, `${moments[i] ?? ''}_next`));
@@ -99,14 +106,19 @@ test.each<[string, Setting]>([
       const learningRate = 0.1 / t;
       const { mean, square } = corrections(setting.spec, t);
       const feeds: Record<string, Tensor> = { ...state, g: tensor(gradient) };
-      for (const [name, value] of Object.entries({ lr: learningRate, mc: mean, sc: square })) {
+      const factor = 1 / t;
+      for (const [name, value] of Object.entries({ lr: learningRate, mc: mean, sc: square, factor })) {
         if (session.inputNames.includes(name))
           feeds[name] = new Tensor('float64', Float64Array.of(value), []);
       }
       const answer = await session.run(feeds);
       const kept = Object.entries(answer).map(([name, value]) => [name.replace('_next', ''), value] as const);
       state = Object.fromEntries(kept);
-      const expected = next(gradient, learningRate, t);
+      const expected = next(
+        gradient.map((value) => value * factor),
+        learningRate,
+        t,
+      );
       Array.from(state.p?.data as Float64Array).forEach((value, i) =>
         expect(value).toBeCloseTo(expected[i] ?? NaN, 12),
       );

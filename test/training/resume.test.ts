@@ -17,10 +17,13 @@ const CHILD = fileURLToPath(new URL('./train-child.ts', import.meta.url));
 const STEPS = 9;
 
 let folder = '';
+/** Where killed processes leave their passing files. */
+let passing = '';
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'resume-'));
+  passing = await mkdtemp(join(tmpdir(), 'resume-passing-'));
 });
-afterEach(() => rm(folder, { recursive: true }));
+afterEach(() => Promise.all([folder, passing].map((path) => rm(path, { recursive: true }))));
 
 /** What the process printed, line by line; killed once it has printed so many. */
 async function train(
@@ -28,12 +31,17 @@ async function train(
   { killAfter = Infinity, microBatch = BATCH }: { killAfter?: number; microBatch?: number } = {},
 ): Promise<{ lines: string[]; signal: string | null }> {
   const child = spawn(process.execPath, [CHILD, checkpoint, String(STEPS), String(microBatch)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, TMPDIR: passing },
   });
+  // It may be gone before it has read what it was told.
+  child.stdin.on('error', () => undefined);
   const exited = once(child, 'exit') as Promise<[number | null, string | null]>;
   const lines: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     lines.push(line);
+    child.stdin.write('\n');
+    // Somewhere in its next step.
     if (lines.length === killAfter) child.kill('SIGKILL');
   }
   const [, signal] = await exited;

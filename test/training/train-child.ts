@@ -1,8 +1,10 @@
 /**
- * Trains the tiny model on twenty pictures and writes a checkpoint after every step, one line of JSON a step:
- * `node train-child.ts <checkpoint> <steps> <microBatch>`. Goes on from the checkpoint where there is one.
+ * Trains the tiny model on twenty pictures and writes a checkpoint after every step, one line of JSON a step, and waits
+ * for a line before the next: `node train-child.ts <checkpoint> <steps> <microBatch>`. Goes on from the checkpoint where
+ * there is one.
  */
 import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 
 import { readCheckpoint, writeCheckpoint, type Checkpoint } from '../../src/training/checkpoint.ts';
 import { createTrainer } from '../../src/training/create-trainer.ts';
@@ -23,6 +25,8 @@ async function resume(trainer: Trainer): Promise<Pick<Checkpoint, 'sampler' | 'r
 
 async function main(): Promise<void> {
   const data = pictures(COUNT);
+  const orders = createInterface({ input: process.stdin });
+  const goOn = orders[Symbol.asyncIterator]();
   await using trainer = await createTrainer(trainerOptions({ microBatch: Number(microBatch) }));
   const begun = await resume(trainer);
   const sampler: SamplerPosition = { ...begun.sampler };
@@ -44,9 +48,11 @@ async function main(): Promise<void> {
       sampler.taken += rows.length;
       await writeCheckpoint(path, { trainer: await trainer.state(), sampler, rest: [] });
       process.stdout.write(`${JSON.stringify({ step, loss, gradientNorm })}\n`);
+      await goOn.next();
     }
     if (sampler.taken >= COUNT) Object.assign(sampler, { epoch: sampler.epoch + 1, taken: 0 });
   }
+  orders.close();
   const logits = async (weights: 'current' | 'average' | 'best'): Promise<number[]> =>
     Array.from(await trainer.evaluate(data.inputs, COUNT, { weights }));
   const last = {

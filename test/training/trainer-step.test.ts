@@ -110,18 +110,18 @@ function watched(beforeRun: (call: RunCall) => void): typeof createGraphHost {
   };
 }
 
-test('a stop between two runs ends the step, which has changed nothing', async () => {
+test.each([2, BATCH])('a stop in run %d ends the step after it, which has changed nothing', async (last) => {
   const stop = new AbortController();
   const runs: string[] = [];
   const createHost = watched(({ graph }) => {
     runs.push(graph);
-    if (runs.length === 2) stop.abort(new StoppedError('cancelled', 'the test has had enough'));
+    if (runs.length === last) stop.abort(new StoppedError('cancelled', 'the test has had enough'));
   });
   await using trainer = await createTrainer(trainerOptions({ microBatch: 1 }), { createHost });
   const before = await trainer.state();
   const step = trainer.step(pictures(), { ...RATE, signal: stop.signal });
   await expect(step).rejects.toMatchObject({ code: 'cancelled' });
-  expect(runs).toEqual(['accumulate', 'accumulate']);
+  expect(runs).toEqual(Array.from({ length: last }, () => 'accumulate'));
   expect(await trainer.state()).toEqual(before);
   const { inputs } = pictures();
   await expect(trainer.evaluate(inputs, BATCH, { signal: stop.signal })).rejects.toMatchObject({

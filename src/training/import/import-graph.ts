@@ -12,6 +12,8 @@ import type { Dims } from '../dims.ts';
 import type { ValueShape } from '../graph-core.ts';
 import { shapedGraph, type ShapedGraph } from '../shaped-graph.ts';
 import { fixLengths } from './fix-lengths.ts';
+import { fuseGelu } from './fuse-gelu.ts';
+import { fuseLayerNorm } from './fuse-layer-norm.ts';
 import { modernised } from './modernise.ts';
 import { trainable } from './parameters.ts';
 import { isWeight, prepareModel } from './prepare.ts';
@@ -35,7 +37,7 @@ export interface Parameter {
   name: string;
   dims: Dims;
   /** As the file has them, rows first. A copy a call. */
-  values(): Float32Array;
+  readonly values: () => Float32Array;
 }
 
 export interface ImportedGraph {
@@ -71,6 +73,9 @@ export async function importGraph(options: ImportOptions): Promise<ImportedGraph
   addInitializers(result, [...weights, ...model.graph.initializers]);
   addNodes(result, model, shapesOf(folded.values, path));
   result.output(output);
+  fuseLayerNorm(result);
+  fuseGelu(result);
+  result.prune();
   const names = new Set(trainable(result, weights, output));
   const reads = result.ordered().flatMap((node) => node.inputs.filter((name) => names.has(name)));
   const parameters = [...new Set(reads)].map((name) => parameterOf(result, name));

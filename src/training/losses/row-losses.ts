@@ -41,13 +41,13 @@ export function weightedTotal(g: ShapedGraph, losses: string, weights: string, s
 }
 
 /** (1 − s) · t + s / classes (Szegedy et al., 2016). */
-export function smoothed(g: ShapedGraph, targets: string, smoothing: number): string {
+function smoothed(g: ShapedGraph, targets: string, smoothing: number): string {
   if (smoothing === 0) return targets;
   return g.add(g.mul(targets, 1 - smoothing), smoothing / lengthAt(g.dims(targets), -1));
 }
 
 /** −Σ t · log p, p = softmax of the scores. */
-export function crossEntropy(g: ShapedGraph, scores: string, targets: string): string {
+function crossEntropy(g: ShapedGraph, scores: string, targets: string): string {
   return g.neg(g.sum(g.mul(g.logSoftmax(scores), targets), [1], false));
 }
 

@@ -11,7 +11,10 @@ const HARD_SWISH = { alpha: 1 / 6, beta: 0.5 };
 /** sqrt(2/π) and the cubic's factor of the tanh form of GELU. */
 const TANH_GELU = { scale: Math.sqrt(2 / Math.PI), cubic: 0.044715 };
 
-const relu: Rule = ({ g, dy, output }) => [g.mul(dy, g.unary('Sign', output()))];
+/** Nearly the greatest float32. */
+const STEEPEST = 3e38;
+
+const relu: Rule = ({ g, dy, output }) => [g.mul(dy, isPositive(g, output()))];
 
 const leakyRelu: Rule = ({ g, dy, node, input }) => {
   const slope = floatOf(node, 'alpha') ?? 0.01;
@@ -84,9 +87,17 @@ function bell(g: ShapedGraph, x: string): string {
   return g.exp(g.neg(g.mul(x, x)));
 }
 
+/**
+ * 1 where x > 0, otherwise 0, in the one pass that is cheapest: a HardSigmoid so steep that it has reached 1 at the
+ * smallest normal number.
+ */
+function isPositive(g: ShapedGraph, x: string): string {
+  return g.unary('HardSigmoid', x, { alpha: float(STEEPEST), beta: float(0) });
+}
+
 /** 1 where 0 < y < 1, and 0 at the ends, for y in 0 to 1. */
 function insideUnit(g: ShapedGraph, y: string): string {
-  return g.unary('Sign', g.mul(y, g.sub(1, y)));
+  return isPositive(g, g.mul(y, g.sub(1, y)));
 }
 
 export const ACTIVATION_RULES: Readonly<Record<string, Rule>> = {

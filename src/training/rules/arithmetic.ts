@@ -10,10 +10,28 @@ const add: Rule = (call) => [toInput(call, 0, () => call.dy), toInput(call, 1, (
 
 const sub: Rule = (call) => [toInput(call, 0, () => call.dy), toInput(call, 1, () => call.g.neg(call.dy))];
 
-const mul: Rule = (call) => [
-  toInput(call, 0, () => call.g.mul(call.dy, call.input(1))),
-  toInput(call, 1, () => call.g.mul(call.dy, call.input(0))),
-];
+const mul: Rule = (call) => {
+  const { g, dy, input } = call;
+  const gate = gateOf(call);
+  if (gate !== undefined)
+    return gate === 1 ? [throughSilu(call, input(1))] : [undefined, throughSilu(call, input(0))];
+  return [toInput(call, 0, () => g.mul(dy, input(1))), toInput(call, 1, () => g.mul(dy, input(0)))];
+};
+
+/** Which input is the Sigmoid of the other one, as in SiLU (Swish). */
+function gateOf({ input, maker }: RuleCall): 0 | 1 | undefined {
+  const isGate = (gate: string, x: string): boolean => {
+    const node = maker(gate);
+    return node?.opType === 'Sigmoid' && node.inputs[0] === x;
+  };
+  if (isGate(input(1), input(0))) return 1;
+  return isGate(input(0), input(1)) ? 0 : undefined;
+}
+
+/** y = x·s, s = Sigmoid(x): dx = dy·(s + y·(1 − s)), through both factors at once. */
+function throughSilu({ g, dy, output }: RuleCall, s: string): string {
+  return g.mul(dy, g.add(s, g.mul(output(), g.sub(1, s))));
+}
 
 /** y = a/b: da = dy/b, db = −dy·y/b. */
 const div: Rule = (call) => {

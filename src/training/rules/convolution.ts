@@ -1,10 +1,12 @@
 import { intOf } from '../../onnx/read-attribute.ts';
 import { range } from '../dims.ts';
 import type { Rule } from '../rule.ts';
-import { leftOver, windowOf } from '../window.ts';
-import { inputGradient, weightGradient, type Convolution } from './convolution-gradients.ts';
+import type { Convolution } from '../convolution/convolution.ts';
+import { inputGradient } from '../convolution/input-gradient.ts';
+import { weightGradient } from '../convolution/weight-gradient.ts';
+import { leftOver, windowOf } from '../convolution/window.ts';
 
-const conv: Rule = ({ g, node, dy, input, needs }) => {
+const conv: Rule = ({ g, node, dy, input, needs, target }) => {
   const [x, weight] = [input(0), input(1)];
   const spatial = { input: g.dims(x).slice(2), output: g.dims(dy).slice(2), kernel: g.dims(weight).slice(2) };
   const window = windowOf(node, spatial);
@@ -18,8 +20,8 @@ const conv: Rule = ({ g, node, dy, input, needs }) => {
   };
   const others = range(g.dims(dy).length).filter((axis) => axis !== 1);
   return [
-    needs(0) ? inputGradient(g, convolution) : undefined,
-    needs(1) ? weightGradient(g, convolution) : undefined,
+    needs(0) ? inputGradient(g, convolution, target) : undefined,
+    needs(1) ? weightGradient(g, convolution, target) : undefined,
     needs(2) ? g.sum(dy, others, false) : undefined,
   ];
 };
@@ -28,7 +30,7 @@ const conv: Rule = ({ g, node, dy, input, needs }) => {
  * A transposed convolution is the input gradient of a convolution, so its own input gradient is that convolution, and
  * its weight gradient that convolution's with x and dy in each other's place.
  */
-const convTranspose: Rule = ({ g, node, dy, input, needs }) => {
+const convTranspose: Rule = ({ g, node, dy, input, needs, target }) => {
   const [x, weight] = [input(0), input(1)];
   const spatial = { input: g.dims(dy).slice(2), output: g.dims(x).slice(2), kernel: g.dims(weight).slice(2) };
   const window = windowOf(node, spatial);
@@ -54,7 +56,7 @@ const convTranspose: Rule = ({ g, node, dy, input, needs }) => {
     });
   return [
     needs(0) ? forward() : undefined,
-    needs(1) ? weightGradient(g, convolution) : undefined,
+    needs(1) ? weightGradient(g, convolution, target) : undefined,
     needs(2) ? g.sum(dy, others, false) : undefined,
   ];
 };

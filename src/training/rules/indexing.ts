@@ -1,7 +1,7 @@
 import { intOf, textOf } from '../../onnx/read-attribute.ts';
 import { intValues } from '../../onnx/tensor-values.ts';
 import { axisOf, inversePermutation, lengthAt, misfit, range, sizeOf, withLength } from '../dims.ts';
-import { constantInts, optionalInts, type Rule, type RuleCall } from '../rule.ts';
+import { constantInts, optionalInts, type Gradient, type Rule, type RuleCall } from '../rule.ts';
 import type { ShapedGraph } from '../shaped-graph.ts';
 
 const slice: Rule = (call) => {
@@ -14,6 +14,12 @@ const slice: Rule = (call) => {
     4,
     starts.map(() => 1),
   );
+  const cut = axes.filter((axis) => lengthAt(g.dims(dy), axis) !== lengthAt(dims, axis));
+  const [only] = cut;
+  if (only !== undefined && cut.length === 1 && steps.every((step) => step === 1)) {
+    const start = firstIndex(starts[axes.indexOf(only)] ?? 0, 1, lengthAt(dims, only));
+    return [{ value: dy, axis: axisOf(only, dims.length), start }];
+  }
   return [
     axes.reduce((gradient, axis, i) => {
       const length = lengthAt(dims, axis);
@@ -90,23 +96,22 @@ interface Rows {
   length: number;
 }
 
-/** Cheap ways back for known indices: a run of them is padded, a permutation turned round. */
+/** Cheap ways back for known indices: a run of them is a part, a permutation turned round. */
 function gatherBack(
   g: ShapedGraph,
   taken: string,
   indices: readonly number[],
   { axis, length }: Rows,
-): string | undefined {
+): Gradient | undefined {
   const start = indices[0] ?? 0;
-  if (indices.every((index, i) => index === start + i))
-    return spread(g, taken, { axis, start, step: 1, length });
+  if (indices.every((index, i) => index === start + i)) return { value: taken, axis, start };
   if (indices.length !== length || new Set(indices).size !== length) return undefined;
   return g.gather(taken, g.ints(inversePermutation(indices)), axis);
 }
 
 /**
- * Rows that were taken more than once are summed: a product with the one-hot matrix of the indices. ScatterND with
- * `add` would do the same, but its sum depends on the order in which threads come.
+ * Rows that were taken more than once are summed, by a product with the one-hot matrix of the indices: the order in which
+ * a scatter adds is each provider's own business.
  */
 function scatterRows(g: ShapedGraph, taken: string, indices: string, { axis, length }: Rows): string {
   const dims = g.dims(taken);

@@ -1,7 +1,7 @@
 import { intOf, intsOf } from '../../onnx/read-attribute.ts';
 import { lengthAt, range, sizeOf, type Dims } from '../dims.ts';
 import type { Rule } from '../rule.ts';
-import { leftOver, windowOf, type Window } from '../window.ts';
+import { leftOver, windowOf, type Window } from '../convolution/window.ts';
 
 /** To where each maximum came from; a place that won in several windows gets the sum. */
 const maxPool: Rule = ({ g, node, dy, input }) => {

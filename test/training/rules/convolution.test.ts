@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 
+import type { Target } from '../../../src/training/convolution/target.ts';
 import type { Dims } from '../../../src/training/dims.ts';
 import { worstError } from '../finite-differences.ts';
 
@@ -11,8 +12,13 @@ interface Shape {
 }
 
 /** Linear in each input, so that wide steps are exact. */
-async function errorOf(opType: 'Conv' | 'ConvTranspose', { x, weight, y, attributes = {} }: Shape) {
+async function errorOf(
+  opType: 'Conv' | 'ConvTranspose',
+  { x, weight, y, attributes = {} }: Shape,
+  target: Target = 'any',
+) {
   return worstError({
+    target,
     inputs: [x, weight, [y[1] ?? 1]],
     type: 'float32',
     step: 0.5,
@@ -113,9 +119,65 @@ describe('Conv', () => {
       'one axis',
       { x: [2, 2, 7], weight: [3, 2, 3], y: [2, 3, 4], attributes: { strides: [2], pads: [1, 1] } },
     ],
+    [
+      'large, where a CPU convolves instead of scattering',
+      {
+        x: [1, 2, 30, 29],
+        weight: [2, 2, 3, 2],
+        y: [1, 2, 28, 28],
+        attributes: { dilations: [2, 1], pads: [1, 0, 1, 0] },
+      },
+    ],
+    [
+      'large, in groups, padded on one side',
+      {
+        x: [1, 4, 27, 29],
+        weight: [2, 2, 3, 3],
+        y: [1, 2, 28, 28],
+        attributes: { group: 2, pads: [2, 1, 1, 0] },
+      },
+    ],
+    [
+      'depthwise, large kernel',
+      {
+        x: [2, 3, 6, 5],
+        weight: [3, 1, 5, 4],
+        y: [2, 3, 6, 4],
+        attributes: { group: 3, pads: [2, 1, 2, 1] },
+      },
+    ],
+    [
+      'depthwise, with strides that leave a rest, and dilations',
+      {
+        x: [2, 2, 8, 9],
+        weight: [2, 1, 2, 3],
+        y: [2, 2, 4, 3],
+        attributes: { group: 2, pads: [1, 0, 0, 1], strides: [2, 2], dilations: [2, 2] },
+      },
+    ],
+    // Many channels and few places: all images in one product.
+    ['many channels', { x: [2, 8, 3, 4], weight: [6, 8, 3, 3], y: [2, 6, 1, 2] }],
+    [
+      'many channels in groups',
+      { x: [2, 8, 3, 4], weight: [8, 4, 3, 3], y: [2, 8, 1, 2], attributes: { group: 2 } },
+    ],
+    [
+      'many channels, patches',
+      { x: [2, 6, 2, 4], weight: [8, 6, 2, 2], y: [2, 8, 1, 2], attributes: { strides: [2, 2] } },
+    ],
+    [
+      'many channels, patches in groups',
+      { x: [2, 8, 2, 4], weight: [8, 4, 2, 2], y: [2, 8, 1, 2], attributes: { strides: [2, 2], group: 2 } },
+    ],
+    ['many channels, 1 × 1', { x: [3, 8, 1, 2], weight: [6, 8, 1, 1], y: [3, 6, 1, 2] }],
+    [
+      'patches in groups',
+      { x: [2, 4, 4, 6], weight: [4, 2, 2, 2], y: [2, 4, 2, 3], attributes: { strides: [2, 2], group: 2 } },
+    ],
     ['three axes', { x: [1, 2, 3, 4, 3], weight: [2, 2, 2, 2, 2], y: [1, 2, 2, 3, 2] }],
   ])('%s', async (_, shape) => {
-    expect(await errorOf('Conv', shape)).toBeLessThan(1e-4);
+    expect(await errorOf('Conv', shape, 'any')).toBeLessThan(1e-4);
+    expect(await errorOf('Conv', shape, 'cpu')).toBeLessThan(1e-4);
   });
 });
 

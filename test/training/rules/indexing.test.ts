@@ -27,6 +27,7 @@ describe('Slice', () => {
     ['from the front', [3, 5], { starts: [0], ends: [2], axes: [1], dims: [3, 2] }],
     ['from the middle', [3, 5], { starts: [1], ends: [4], axes: [1], dims: [3, 3] }],
     ['counted from the end', [3, 5], { starts: [-3], ends: [-1], axes: [-1], dims: [3, 2] }],
+    ['begins beyond', [3, 5], { starts: [-9], ends: [2], axes: [1], dims: [3, 2] }],
     ['ends beyond', [3, 5], { starts: [-9], ends: [99], axes: [0], dims: [3, 5] }],
     ['two axes, none said', [3, 5], { starts: [1, 2], ends: [3, 4], dims: [2, 2] }],
     ['every second', [5, 2], { starts: [0], ends: [5], axes: [0], steps: [2], dims: [3, 2] }],

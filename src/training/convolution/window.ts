@@ -1,6 +1,6 @@
-import { intOf, intsOf, textOf } from '../onnx/read-attribute.ts';
-import type { Node } from '../onnx/types.ts';
-import { range, type Dims } from './dims.ts';
+import { intOf, intsOf, textOf } from '../../onnx/read-attribute.ts';
+import type { Node } from '../../onnx/types.ts';
+import { range, type Dims } from '../dims.ts';
 
 /** How a window (a kernel) moves over the spatial axes: one number an axis. */
 export interface Window {
