@@ -3,15 +3,7 @@ import { createReadStream, openAsBlob } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 
 import type { Database } from '../supabase/database.ts';
-
-/** One file of a run in the bucket. */
-export interface Artefact {
-  /** As it is stored in rows: `cls-models/{run}/{name}`. */
-  url: string;
-  bytes: number;
-  /** Hex. */
-  sha256: string;
-}
+import type { Artefact } from './output.ts';
 
 export const MODEL_BUCKET = 'cls-models';
 const CONTENT_TYPE = 'application/octet-stream';

@@ -3,21 +3,7 @@ import { abortable } from '../flow/time.ts';
 import { timeLimit } from '../flow/time-limit.ts';
 import { knownColumns } from '../job/known-columns.ts';
 import type { Database } from '../supabase/database.ts';
-
-/** What one epoch came to; accuracies in percent. */
-export interface EpochRow {
-  /** From 1. */
-  epoch: number;
-  train_loss: number;
-  val_loss: number;
-  val_accuracy: number;
-  /** 0 to 1. */
-  val_f1: number;
-  val_top5_accuracy: number;
-  learning_rate: number;
-  epoch_duration_seconds: number;
-  extra_metrics: Record<string, unknown>;
-}
+import type { EpochRow } from './epoch-row.ts';
 
 /** Rows of `training_metrics_history`. They never fail a run, and never hold it up. */
 export interface EpochRows {

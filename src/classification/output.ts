@@ -1,5 +1,4 @@
 import type { HandlerError } from '../base/errors.ts';
-import type { Artefact } from './artefacts.ts';
 import type { DataReport } from './data-report.ts';
 import type { Baselines } from './metrics/baselines.ts';
 import type { ClassMetrics } from './metrics/metrics.ts';
@@ -48,6 +47,15 @@ export interface ModelInfo {
   logits_output: string;
   /** Largest difference of a logit between training graph and exported file, on a real batch. */
   export_max_abs_diff: number;
+}
+
+/** One file of a run in the bucket. */
+export interface Artefact {
+  /** As it is stored in rows: `cls-models/{run}/{name}`. */
+  url: string;
+  bytes: number;
+  /** Hex. */
+  sha256: string;
 }
 
 export interface TrainingStats {

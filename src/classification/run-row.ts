@@ -5,7 +5,7 @@ import type { Log } from '../base/log.ts';
 import { holdRow, type HeldRow } from '../job/held-row.ts';
 import type { Values } from '../job/known-columns.ts';
 import type { Database } from '../supabase/database.ts';
-import type { EpochRow } from './epoch-rows.ts';
+import type { EpochRow } from './epoch-row.ts';
 
 /** What a run has reached so far; percentages, but for F1. */
 interface RunProgress {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 
-import type { EpochRow } from '../../src/classification/epoch-rows.ts';
+import type { EpochRow } from '../../src/classification/epoch-row.ts';
 import { bestOf, isStuck } from '../../src/classification/train/history.ts';
 
 const rows = (...values: [accuracy: number, loss: number, f1?: number][]): EpochRow[] =>

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import type { DataReport } from '../../src/classification/data-report.ts';
-import type { EpochRow } from '../../src/classification/epoch-rows.ts';
+import type { EpochRow } from '../../src/classification/epoch-row.ts';
 import { reportPage, type ReportPage } from '../../src/classification/page/report-page.ts';
 
 const epoch = (n: number, accuracy: number): EpochRow => ({

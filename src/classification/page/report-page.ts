@@ -1,6 +1,6 @@
 import { escapeHtml } from '../../base/html.ts';
 import type { DataReport } from '../data-report.ts';
-import type { EpochRow } from '../epoch-rows.ts';
+import type { EpochRow } from '../epoch-row.ts';
 import type { ModelInfo, RunMetrics, TrainingStats } from '../output.ts';
 import { confusionHtml } from './confusion.ts';
 import { curvesSvg } from './curves.ts';

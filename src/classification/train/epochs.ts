@@ -2,7 +2,7 @@ import type { Log } from '../../base/log.ts';
 import { learningRateAt, type Schedule } from '../../training/schedules.ts';
 import type { SamplerPosition } from '../../training/sampler.ts';
 import type { Trainer } from '../../training/trainer.ts';
-import type { EpochRow } from '../epoch-rows.ts';
+import type { EpochRow } from '../epoch-row.ts';
 import type { TrainingConfig } from '../input-config.ts';
 import { classificationMetrics } from '../metrics/metrics.ts';
 import type { Course } from './course.ts';

@@ -1,5 +1,5 @@
 import type { TrainingConfig } from '../input-config.ts';
-import type { EpochRow } from '../epoch-rows.ts';
+import type { EpochRow } from '../epoch-row.ts';
 
 type StopMetric = TrainingConfig['early_stopping_metric'];
 

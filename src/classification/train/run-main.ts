@@ -6,7 +6,7 @@ import { configurationOf } from '../../training/configuration.ts';
 import { createTrainer } from '../../training/create-trainer.ts';
 import type { Trainer, TrainerOptions } from '../../training/trainer.ts';
 import type { Balance } from '../balance.ts';
-import type { EpochRow } from '../epoch-rows.ts';
+import type { EpochRow } from '../epoch-row.ts';
 import type { TrainingConfig } from '../input-config.ts';
 import type { Loader } from '../pictures/loader.ts';
 import type { Splits } from '../plan-data.ts';
