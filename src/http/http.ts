@@ -9,6 +9,7 @@ import { createFollow, parseUrl, type Answer, type Exchange } from './follow.ts'
 import { createGuard, type ResolveName } from './guard.ts';
 import { requestHeaders } from './headers.ts';
 import { createHostSlots } from './host-slots.ts';
+import { postJson, type PostOptions } from './post.ts';
 import { streamBody, type HttpStream, type StreamOptions } from './stream.ts';
 
 interface HttpResponse {
@@ -43,6 +44,11 @@ export interface Http {
    * @throws HttpError as `get` does; or the signal's reason.
    */
   stream<T>(url: string, options: StreamOptions, read: (answer: HttpStream) => Promise<T>): Promise<T>;
+  /**
+   * Posts JSON, and again while what went wrong may pass: for calls that may well arrive twice. Not redirected.
+   * @throws HttpError as `get` does; or the signal's reason.
+   */
+  post(url: string, options: PostOptions): Promise<void>;
   /** Ends what is under way and closes all connections. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -114,6 +120,7 @@ export function createHttp(options: HttpOptions = {}): Http {
       return await retry(() => follow(url, exchange), { attempts, signal: ended, deadlineMs });
     },
     stream: (address, streaming, read) => streamBody(follow, address, { ...streaming, userAgent }, read),
+    post: (address, posting) => postJson(follow, address, { ...posting, userAgent }),
     close: () => agent.destroy(),
     [Symbol.asyncDispose]: () => agent.destroy(),
   };

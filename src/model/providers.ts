@@ -29,6 +29,8 @@ export interface OpenedSession {
 
 interface OpenOptions extends Pick<ThreadOptions, 'model' | 'providers' | 'requireGpu' | 'threads'> {
   create: (model: Uint8Array | string, options: InferenceSession.SessionOptions) => Promise<InferenceSession>;
+  /** The runtime's own settings. */
+  extra?: InferenceSession.SessionOptions['extra'];
   /** One run, so that the model is proven and a GPU's share of it can be seen. */
   probe: (session: InferenceSession, provider: ExecutionProvider) => Promise<void>;
 }
@@ -83,6 +85,7 @@ async function tryProvider(
     executionProviders: [provider],
     logSeverityLevel: LOG_FATAL_ONLY,
     ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+    ...(options.extra === undefined ? {} : { extra: options.extra }),
   };
   if (!isGpu(provider)) {
     const session = await options.create(options.model, settings);
