@@ -9,13 +9,6 @@ import type { ExecutionProvider } from '../base/settings.ts';
 import { notOnGpu, readPlacement } from './placement.ts';
 import type { Placement, ProviderFailure, ThreadOptions } from './session-messages.ts';
 
-/** GPUs want batches large enough to fill them; on a CPU larger ones only take memory. */
-export const DEFAULT_BATCH_SIZE: Readonly<Record<ExecutionProvider, number>> = {
-  cuda: 64,
-  webgpu: 32,
-  cpu: 16,
-};
-
 export function isGpu(provider: ExecutionProvider): boolean {
   return provider !== 'cpu';
 }
@@ -27,7 +20,7 @@ export interface OpenedSession {
   placement?: Placement;
 }
 
-interface OpenOptions extends Pick<ThreadOptions, 'model' | 'providers' | 'requireGpu' | 'threads'> {
+interface OpenOptions extends Pick<ThreadOptions, 'model' | 'providers' | 'requireGpu' | 'sizes'> {
   create: (model: Uint8Array | string, options: InferenceSession.SessionOptions) => Promise<InferenceSession>;
   /** One run, so that the model is proven and a GPU's share of it can be seen. */
   probe: (session: InferenceSession, provider: ExecutionProvider) => Promise<void>;
@@ -82,7 +75,7 @@ async function tryProvider(
   const settings: InferenceSession.SessionOptions = {
     executionProviders: [provider],
     logSeverityLevel: LOG_FATAL_ONLY,
-    ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+    intraOpNumThreads: options.sizes[provider].threads.value,
   };
   if (!isGpu(provider)) {
     const session = await options.create(options.model, settings);

@@ -5,6 +5,7 @@ import type { ExtractLimits, ExtractOptions } from '../../src/embedding/extract.
 import type { ImageRef } from '../../src/embedding/image-ref.ts';
 import { abortable } from '../../src/flow/time.ts';
 import { outputSize, type Preprocessing } from '../../src/image/preprocessing.ts';
+import { chosenSizes } from '../model/support.ts';
 
 export const LIMITS: ExtractLimits = { downloads: 4, decoders: 2, inference: 2, writes: 2, writeSize: 8 };
 export const BATCH_SIZE = 4;
@@ -131,6 +132,7 @@ export function runOf(images: readonly ImageRef[], given: Given = {}): Run {
       preprocessing: PREPROCESSING,
       provider: 'cpu',
       batchSize: BATCH_SIZE,
+      sizes: chosenSizes(BATCH_SIZE),
       stopped: false,
       embed: (pixels, count) => {
         const ids = Array.from({ length: count }, (_, i) => String(pixels[i * width * height * 3]));
