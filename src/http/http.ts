@@ -27,6 +27,8 @@ interface GetOptions {
   signal?: AbortSignal | undefined;
   /** Sent to the first host only: a redirect to another one takes none along but `accept` and `range`. */
   headers?: Record<string, string>;
+  /** Told of each further try. */
+  onRetry?: (() => void) | undefined;
 }
 
 /** The one way out. */
@@ -96,7 +98,7 @@ export function createHttp(options: HttpOptions = {}): Http {
   const follow = createFollow({ agent, guard, slots });
 
   return {
-    async get(address, { maxBytes, signal, headers = {} }) {
+    async get(address, { maxBytes, signal, headers = {}, onRetry }) {
       signal?.throwIfAborted();
       const url = parseUrl(address);
       const own = requestHeaders(headers, userAgent);
@@ -111,7 +113,12 @@ export function createHttp(options: HttpOptions = {}): Http {
         signal: ended,
         take: (answer) => readAnswer(answer, maxBytes, ended),
       };
-      return await retry(() => follow(url, exchange), { attempts, signal: ended, deadlineMs });
+      return await retry(() => follow(url, exchange), {
+        attempts,
+        signal: ended,
+        deadlineMs,
+        onRetry: () => onRetry?.(),
+      });
     },
     stream: (address, streaming, read) => streamBody(follow, address, { ...streaming, userAgent }, read),
     close: () => agent.destroy(),
