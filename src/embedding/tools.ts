@@ -9,7 +9,7 @@ import { chooseStages } from './stage-sizes.ts';
 import { sizesTeller, type TellSizes } from './tell-sizes.ts';
 
 /** What outlives a job: connections, and the model's session. */
-export interface EmbeddingTools {
+export interface EmbeddingTools extends AsyncDisposable {
   settings: Settings;
   http: Http;
   source: ImageSource;
@@ -38,6 +38,9 @@ export function createEmbeddingTools(
     connectionsPerHost: sizes.downloads.value,
   });
   const models = createModelCache();
+  const close = async (): Promise<void> => {
+    await Promise.all([http.close(), models.close()]);
+  };
   return {
     settings,
     http,
@@ -51,8 +54,7 @@ export function createEmbeddingTools(
       writeSize: WRITE_SIZE,
     },
     tellSizes: sizesTeller(machine, sizes),
-    async close() {
-      await Promise.all([http.close(), models.close()]);
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
