@@ -4,6 +4,7 @@
 const MAY_IMPORT = {
   base: [],
   flow: ['base'],
+  telemetry: ['base'],
   http: ['flow', 'base'],
   onnx: ['base'],
   image: ['http', 'flow', 'base'],
@@ -12,7 +13,7 @@ const MAY_IMPORT = {
   qdrant: ['http', 'flow', 'base'],
   worker: ['http', 'flow', 'base'],
   job: ['worker', 'image', 'supabase', 'http', 'flow', 'base'],
-  embedding: ['job', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
+  embedding: ['job', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'telemetry', 'flow', 'base'],
   local: ['supabase', 'qdrant', 'image', 'http', 'flow', 'base'],
   demo: [
     'local',
@@ -39,6 +40,7 @@ const OWNED = {
   '@electric-sql/.*': '^src/local/',
   '@qdrant/.*': '^src/qdrant/',
   pino: '^src/base/',
+  '@opentelemetry/.*': '^src/telemetry/',
 };
 
 const layers = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({

@@ -4,6 +4,7 @@ import { extract } from '../src/embedding/extract.ts';
 import { embeddingFitness } from '../src/embedding/fitness.ts';
 import { parseEmbeddingInput, type EmbeddingInput } from '../src/embedding/input.ts';
 import { leaseModel } from '../src/embedding/job-model.ts';
+import { withSpans } from '../src/embedding/job-spans.ts';
 import { createJobStats, type JobStats } from '../src/embedding/job-stats.ts';
 import type { EmbeddingOutput } from '../src/embedding/output.ts';
 import { planExtraction } from '../src/embedding/plan.ts';
@@ -36,7 +37,11 @@ export function createEmbeddingHandler(given?: EmbeddingTools): EmbeddingHandler
     const tools = given ?? (made ??= createEmbeddingTools());
     using stats = createJobStats();
     const parts = { context, tools, stats };
-    return await (isStored(input) ? embedAndStore(input, parts) : embedAndReturn(input, parts));
+    const { spans } = tools;
+    return await withSpans<EmbeddingOutput | StatelessOutput>(
+      { spans, id: job.id, input, stats, log: context.log },
+      () => (isStored(input) ? embedAndStore(input, parts) : embedAndReturn(input, parts)),
+    );
   };
 }
 

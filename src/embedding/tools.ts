@@ -4,6 +4,8 @@ import { createHttp, type Http } from '../http/http.ts';
 import { createDecoder, type Decode } from '../image/decode.ts';
 import { createImageSource, type ImageSource } from '../image/source.ts';
 import { createModelCache, type ModelCache } from '../model/cache.ts';
+import type { JobSpans } from '../telemetry/job-span.ts';
+import { createJobSpans } from '../telemetry/spans.ts';
 import type { ExtractLimits } from './extract.ts';
 import { chooseStages } from './stage-sizes.ts';
 import { sizesTeller, type TellSizes } from './tell-sizes.ts';
@@ -19,6 +21,8 @@ export interface EmbeddingTools extends AsyncDisposable {
   limits: ExtractLimits;
   /** Logs once for each model how much runs at once, and what each number was chosen by. */
   tellSizes: TellSizes;
+  /** Where a job's spans go; undefined where no OTEL_EXPORTER_OTLP_ENDPOINT is set. */
+  spans: JobSpans | undefined;
   /** How long Supabase and Qdrant may each be away before a job ends; two minutes by default. */
   patienceMs?: number;
   close(): Promise<void>;
@@ -54,6 +58,7 @@ export function createEmbeddingTools(
       writeSize: WRITE_SIZE,
     },
     tellSizes: sizesTeller(machine, sizes),
+    spans: createJobSpans(settings),
     close,
     [Symbol.asyncDispose]: close,
   };
