@@ -31,7 +31,9 @@ export async function withSpans<O extends Output>(job: SpannedJob, run: () => Pr
     return output;
   } catch (error) {
     const { code, message } = toHandlerError(error);
-    await spans.record({ ...spanOf(job, begun), error: { code, message } }, log);
+    const recorded = spans.record({ ...spanOf(job, begun), error: { code, message } }, log);
+    // The time that the platform gives to a worker that ends belongs to the job's row and its result.
+    if (code !== 'shutdown') await recorded;
     throw error;
   }
 }

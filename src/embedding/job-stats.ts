@@ -36,7 +36,7 @@ export interface JobPerformance {
   memory_peak_bytes: number;
 }
 
-export type RetriedSide = 'images' | 'supabase' | 'qdrant';
+type RetriedSide = 'images' | 'supabase' | 'qdrant';
 
 /** What is counted while a job runs. Its memory does not grow. */
 export interface JobStats extends Disposable {

@@ -1,7 +1,7 @@
 import type { Machine } from '../base/machine.ts';
 import type { Settings } from '../base/settings.ts';
 
-export interface Chosen {
+interface Chosen {
   value: number;
   from: 'set' | 'default' | 'cores' | 'memory';
 }

@@ -1,5 +1,5 @@
 /** What one place of a stage does: waits for an item, works on it, or waits until the next stage takes the result. */
-export type PlaceState = 'waiting' | 'working' | 'held';
+type PlaceState = 'waiting' | 'working' | 'held';
 
 /** One place of a stage, from its start to its end. */
 export interface Place {

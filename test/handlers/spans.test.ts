@@ -126,6 +126,7 @@ test('a job that fails says so, with its code and without its secrets', async ()
     {
       embedding_dim: 3,
       hf_token: 'hf_abcdefghijklmnopqrstuvwxyz',
+      supabase_url: 'http://127.0.0.1:9',
       supabase_service_key: 'sb_secret_very-4711',
     },
   );
