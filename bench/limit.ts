@@ -51,18 +51,23 @@ const PROBE_IMAGES = 16;
 const BENCH_FOLDER = fileURLToPath(new URL('.', import.meta.url));
 const TRANSFORMERS = join(BENCH_FOLDER, 'node_modules', '@huggingface', 'transformers');
 
-/** Images a second of one round, all measured within a minute or so of each other. */
+/** One round: all measured within minutes of each other. */
 interface Round {
-  pipeline: number;
-  two: number;
-  inference: number;
-  decoding: number;
-  sequential: number;
-  transformers: number;
-  delayP99Ms: number;
+  pipeline: Figures;
+  two: Figures;
+  inference: Figures;
+  decoding: Figures;
+  sequential: Figures;
+  transformers: Figures;
 }
 
-const rate = ({ images, seconds }: Figures): number => images / seconds;
+type Rate = (figures: Figures) => number;
+
+/** By the clock on the wall. */
+const byClock: Rate = ({ images, seconds }) => images / seconds;
+/** On what other programs left of the cores: what the clock would say on a machine of one's own, or nearly. */
+const byShare: Rate = ({ images, seconds, cpu }) => images / (seconds * cpu.freeShare);
+
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 function median(values: readonly number[]): number {
@@ -73,7 +78,16 @@ function median(values: readonly number[]): number {
 }
 
 /** What the cores could do if each image took its decoding and its inference and nothing else. */
-const limitOf = ({ inference, decoding }: Round): number => 1 / (1 / decoding + 1 / inference);
+const limitOf = ({ inference, decoding }: Round, rate: Rate): number =>
+  1 / (1 / rate(decoding) + 1 / rate(inference));
+
+/** Two runs of the same as one. */
+function together(a: Figures, b: Figures): Figures {
+  const seconds = a.seconds + b.seconds;
+  const freeShare = (a.seconds * a.cpu.freeShare + b.seconds * b.cpu.freeShare) / seconds;
+  const cpu = { seconds: a.cpu.seconds + b.cpu.seconds, freeShare };
+  return { images: a.images + b.images, seconds, cpu };
+}
 
 async function installTransformers(): Promise<void> {
   if (existsSync(TRANSFORMERS)) return;
@@ -96,7 +110,7 @@ async function bestVariant(inference: RunningContender): Promise<Variant> {
   const rates = variants.map((): number[] => []);
   for (let round = 0; round < 2; round += 1) {
     for (const [i, variant] of variants.entries())
-      rates[i]?.push(rate(await inference.run(PROBE_IMAGES, variant)));
+      rates[i]?.push(byShare(await inference.run(PROBE_IMAGES, variant)));
   }
   const found = variants.map((variant, i) => ({ variant, rate: Math.max(...(rates[i] ?? [])) }));
   for (const { variant, rate: best } of found) {
@@ -113,27 +127,23 @@ interface Contenders {
   transformers: RunningContender;
 }
 
-/** One after another, so that each has the machine; the model's own speed is looked at before and behind the pipeline's. */
+/** One after another, so that each has the machine; the model alone is looked at around the pipeline. */
 async function playRound(all: Contenders, plan: Plan, best: Variant, twoFirst: boolean): Promise<Round> {
-  const before = rate(await all.inference.run(plan.inference, best));
-  const decoding = rate(await all.decoding.run(plan.decoding));
-  const first = await all.pipeline.run(plan.pictures, { collections: twoFirst ? 2 : 1 });
-  const between = rate(await all.inference.run(plan.inference, best));
-  const second = await all.pipeline.run(plan.pictures, { collections: twoFirst ? 1 : 2 });
-  const behind = rate(await all.inference.run(plan.inference, best));
-  const transformers = rate(await all.transformers.run(plan.transformers));
-  const sequential = rate(await all.sequential.run(plan.sequential));
+  const inference = (): Promise<Figures> => all.inference.run(plan.inference, best);
+  const pipeline = (collections: number): Promise<Figures> =>
+    all.pipeline.run(plan.pictures, { collections });
+  const before = await inference();
+  const decoding = await all.decoding.run(plan.decoding);
+  const first = await pipeline(twoFirst ? 2 : 1);
+  const between = await inference();
+  const second = await pipeline(twoFirst ? 1 : 2);
+  const behind = await inference();
+  const transformers = await all.transformers.run(plan.transformers);
+  const sequential = await all.sequential.run(plan.sequential);
   const [one, two] = twoFirst ? [second, first] : [first, second];
   say(`  ${JSON.stringify(one.told)}`);
-  return {
-    pipeline: rate(one),
-    two: rate(two),
-    inference: twoFirst ? (between + behind) / 2 : (before + between) / 2,
-    decoding,
-    sequential,
-    transformers,
-    delayP99Ms: Math.max(one.delayP99Ms ?? NaN, two.delayP99Ms ?? NaN),
-  };
+  const around = twoFirst ? together(between, behind) : together(before, between);
+  return { pipeline: one, two, inference: around, decoding, sequential, transformers };
 }
 
 async function bench(plan: Plan): Promise<void> {
@@ -144,7 +154,7 @@ async function bench(plan: Plan): Promise<void> {
   say(`${availableParallelism()} cores; drawing ${plan.pictures} pictures and building the model`);
   await prepare(folder, plan.pictures);
   const server = stack.use(await startImageServer(picturesFolder({ folder })));
-  const setup: Setup = { folder, images: server.url, pictures: plan.pictures };
+  const setup: Setup = { folder, images: server.url, server: server.pid, pictures: plan.pictures };
   const start = async (name: string): Promise<RunningContender> =>
     stack.use(await startContender(name, setup));
   const all: Contenders = {
@@ -160,9 +170,6 @@ async function bench(plan: Plan): Promise<void> {
   for (let i = 0; i < plan.rounds; i += 1) {
     say(`round ${i + 1} of ${plan.rounds}`);
     rounds.push(await playRound(all, plan, best, i % 2 === 1));
-    say(
-      `  ${JSON.stringify(rounds.at(-1), (_, value: unknown) => (typeof value === 'number' ? rounded(value) : value))}`,
-    );
   }
   say('memory');
   const memory = await measureMemory(setup, plan.memoryScale);
@@ -173,25 +180,39 @@ const rounded = (value: number): number => Math.round(value * 1_000) / 1_000;
 
 function report(rounds: readonly Round[], bytesPerImage: number): void {
   const of = (figure: (round: Round) => number): number => rounded(median(rounds.map(figure)));
+  const ratios = (rate: Rate): Record<string, number> => ({
+    images_per_second: of(({ pipeline }) => rate(pipeline)),
+    vs_limit: of((round) => rate(round.pipeline) / limitOf(round, rate)),
+    vs_transformers_js: of(({ pipeline, transformers }) => rate(pipeline) / rate(transformers)),
+    vs_sequential: of(({ pipeline, sequential }) => rate(pipeline) / rate(sequential)),
+    two_collections_vs_one: of(({ two, pipeline }) => rate(two) / rate(pipeline)),
+  });
+  say(`\n${'images a second, median'.padEnd(28)}${columns('clock', 'free share', 'CPU ms/image')}`);
+  for (const name of ['inference', 'decoding', 'pipeline', 'two', 'transformers', 'sequential'] as const) {
+    const cpu = of((round) => (round[name].cpu.seconds * 1_000) / round[name].images);
+    const [clock, share] = [byClock, byShare].map((rate) => of((round) => rate(round[name])));
+    say(name.padEnd(28) + columns(clock, share, cpu));
+  }
+  const [clock, share] = [byClock, byShare].map((rate) => of((round) => limitOf(round, rate)));
+  say('limit'.padEnd(28) + columns(clock, share));
+  const [byTheClock, onFreeShare] = [ratios(byClock), ratios(byShare)];
+  for (const [name, value] of Object.entries(byTheClock))
+    say(name.padEnd(28) + columns(value, onFreeShare[name]));
   const figures = {
-    images_per_second: of(({ pipeline }) => pipeline),
-    vs_limit: of((round) => round.pipeline / limitOf(round)),
-    vs_transformers_js: of(({ pipeline, transformers }) => pipeline / transformers),
-    vs_sequential: of(({ pipeline, sequential }) => pipeline / sequential),
-    two_collections_vs_one: of(({ two, pipeline }) => two / pipeline),
+    ...byTheClock,
     bytes_per_image: rounded(bytesPerImage),
-    event_loop_delay_p99_ms: of(({ delayP99Ms }) => delayP99Ms),
+    event_loop_delay_p99_ms: of(({ pipeline, two }) =>
+      Math.max(pipeline.delayP99Ms ?? NaN, two.delayP99Ms ?? NaN),
+    ),
   };
-  const beside = {
-    limit: of(limitOf),
-    'inference alone': of(({ inference }) => inference),
-    'decoding alone': of(({ decoding }) => decoding),
-    'sequential loop': of(({ sequential }) => sequential),
-    'transformers.js': of(({ transformers }) => transformers),
-    'meter, microseconds an image': rounded(measureMeter()),
-  };
-  for (const [name, value] of Object.entries({ ...beside, ...figures })) say(`${name.padEnd(30)}${value}`);
+  say(`${'bytes_per_image'.padEnd(28)}${columns(figures.bytes_per_image)}`);
+  say(`${'event_loop_delay_p99_ms'.padEnd(28)}${columns(figures.event_loop_delay_p99_ms)}`);
+  say(`${'meter, us an image'.padEnd(28)}${columns(rounded(measureMeter()))}`);
   if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(figures)}\n`);
+}
+
+function columns(...values: (string | number | undefined)[]): string {
+  return values.map((value) => String(value ?? '').padStart(14)).join('');
 }
 
 await bench(process.argv.includes('--quick') ? QUICK : FULL);

@@ -20,6 +20,7 @@ import { createImageSource } from '../../src/image/source.ts';
 import type { EmbeddingModel } from '../../src/model/embedding-model.ts';
 import { loadEmbeddingModel } from '../../src/model/load.ts';
 import { pictureName } from './pictures.ts';
+import { withCpu, type CpuUse } from './cpu.ts';
 import { hubFolder, MODEL_TYPE, modelsFolder, picturesFolder, type Setup } from './setup.ts';
 import { vitPreprocessing } from './vit-small.ts';
 
@@ -27,6 +28,7 @@ import { vitPreprocessing } from './vit-small.ts';
 export interface Figures {
   images: number;
   seconds: number;
+  cpu: CpuUse;
   /** 99 of 100 turns of the event loop were late by less than this. */
   delayP99Ms?: number;
   /** What the job says of itself. */
@@ -57,10 +59,13 @@ export async function openContender(name: string, setup: Setup): Promise<Contend
   return open(setup);
 }
 
-async function timed(images: number, work: () => Promise<unknown>): Promise<Figures> {
-  const begun = performance.now();
-  await work();
-  return { images, seconds: (performance.now() - begun) / 1_000 };
+async function timed(setup: Setup, images: number, work: () => Promise<unknown>): Promise<Figures> {
+  const { result: seconds, cpu } = await withCpu(setup.server, async () => {
+    const begun = performance.now();
+    await work();
+    return (performance.now() - begun) / 1_000;
+  });
+  return { images, seconds, cpu };
 }
 
 const { signal } = new AbortController();
@@ -91,7 +96,7 @@ async function pipeline(setup: Setup): Promise<Contender> {
     const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
     delay.enable();
     let written = 0;
-    const figures = await timed(count, () =>
+    const figures = await timed(setup, count, () =>
       extract({
         ...stagesOf(tools, sign),
         images: refs,
@@ -148,7 +153,7 @@ function inference(setup: Setup): Contender {
     const side = vitPreprocessing.crop?.width ?? 0;
     const pixels = Uint8Array.from({ length: batchSize * side * side * 3 }, (_, i) => (i * 7) % 251);
     const batches = Math.ceil(images / batchSize);
-    return timed(batches * batchSize, async () => {
+    return timed(setup, batches * batchSize, async () => {
       // Two at a time, so that the thread never waits for this one.
       const all = Array.from({ length: batches }, (_, i) => i);
       for await (const _ of mapConcurrent(all, 2, () => model.embed(pixels, batchSize)));
@@ -161,7 +166,7 @@ async function decoding(setup: Setup): Promise<Contender> {
   const decode = createDecoder();
   const run: Contender = (images) => {
     const all = Array.from({ length: images }, (_, i) => files[i % files.length] ?? new Uint8Array());
-    return timed(images, async () => {
+    return timed(setup, images, async () => {
       const decoded = mapConcurrent(all, availableParallelism(), (bytes) => decode(bytes, vitPreprocessing));
       for await (const _ of decoded);
     });
@@ -178,7 +183,7 @@ async function sequential(setup: Setup): Promise<Contender> {
   const where = { modelType: MODEL_TYPE, modelDir: modelsFolder(setup) } as const;
   const model = await loadEmbeddingModel({ ...CPU, ...where, batchSize: 1, threads, sessions: 1 });
   const run: Contender = (images) =>
-    timed(images, async () => {
+    timed(setup, images, async () => {
       for (let i = 0; i < images; i += 1) {
         const { bytes } = await source.read(urlOf(setup, i));
         await model.embed(await decode(bytes, vitPreprocessing), 1);
@@ -209,7 +214,7 @@ async function transformers(setup: Setup): Promise<Contender> {
   const embed = await open('image-feature-extraction', 'vit-small', { dtype: 'fp32', device: 'cpu' });
   const path = (i: number): string => join(picturesFolder(setup), pictureName(i % setup.pictures));
   const run: Contender = (images) =>
-    timed(images, async () => {
+    timed(setup, images, async () => {
       for (let i = 0; i < images; i += TRANSFORMERS_BATCH) {
         const count = Math.min(TRANSFORMERS_BATCH, images - i);
         const { dims } = await embed(Array.from({ length: count }, (_, k) => path(i + k)));

@@ -19,6 +19,7 @@ const TINY_PX = 32;
 export interface ImageServer extends AsyncDisposable {
   /** Without a slash at its end. */
   url: string;
+  pid: number;
 }
 
 export async function startImageServer(folder: string): Promise<ImageServer> {
@@ -26,6 +27,7 @@ export async function startImageServer(folder: string): Promise<ImageServer> {
   const [port] = (await once(child, 'message')) as [number];
   return {
     url: `http://127.0.0.1:${port}`,
+    pid: child.pid ?? 0,
     async [Symbol.asyncDispose]() {
       const ended = once(child, 'exit');
       child.kill('SIGKILL');

@@ -1,6 +1,7 @@
 /** What an image leaves behind: heap and external memory in use while a long job runs, in a process of its own. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { SILENT_LOG } from '../../src/base/log.ts';
@@ -20,7 +21,9 @@ const SELF = fileURLToPath(import.meta.url);
 const FIRST = 12_000;
 const SECOND = 36_000;
 /** The job goes on behind the second look: both find as much under way. */
-const ALL = 37_000;
+const ALL = 38_000;
+/** All stages are full after less. */
+const FILL_MS = 500;
 
 export interface MemoryFigures {
   bytesPerImage: number;
@@ -55,14 +58,19 @@ async function run(setup: Setup, scale: number): Promise<MemoryFigures> {
   const looks: number[] = [];
   const due = [FIRST, SECOND].map((images) => images * scale);
   let written = 0;
+  let looking: Promise<void> | undefined;
+  const look = async (): Promise<void> => {
+    looks.push(await inUse());
+    looking = undefined;
+  };
   await extract({
     ...stagesOf(tools, sign),
     images: refs(setup, ALL * scale),
     model: lease.model,
-    write: (_, some) => {
+    write: async (_, some) => {
       written += some.length;
-      if (written >= (due[looks.length] ?? Infinity)) looks.push(inUse());
-      return Promise.resolve();
+      if (looking === undefined && written >= (due[looks.length] ?? Infinity)) looking = look();
+      await looking;
     },
     fail: ({ error }) => {
       throw error;
@@ -81,9 +89,12 @@ function* refs({ images }: Setup, count: number): Generator<ImageRef> {
   for (let i = 0; i < count; i += 1) yield refOf(i, `${images}/tiny/${i}.png`, 1);
 }
 
-function inUse(): number {
-  globalThis.gc?.();
-  globalThis.gc?.();
+/** While nothing is written every stage fills up to its bound, so that each look finds as much under way. */
+async function inUse(): Promise<number> {
+  for (let i = 0; i < 3; i += 1) {
+    await sleep(FILL_MS);
+    globalThis.gc?.();
+  }
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }

@@ -15,6 +15,8 @@ export interface Setup {
   folder: string;
   /** The image server's address. */
   images: string;
+  /** The image server's process. */
+  server: number;
   /** How many pictures there are. */
   pictures: number;
 }
