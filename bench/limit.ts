@@ -104,13 +104,19 @@ async function installTransformers(): Promise<void> {
   }
 }
 
+/** A run of so many threads can use no more of the cores than these, however much is free. */
+const byThreads =
+  (threads: number): Rate =>
+  ({ images, seconds, cpu }) =>
+    images / Math.max(seconds * cpu.freeShare, cpu.seconds / threads);
+
 /** The fastest of batches and threads, looked for shortly, twice. */
 async function bestVariant(inference: RunningContender): Promise<Variant> {
   const variants = BATCH_SIZES.flatMap((batchSize) => THREADS.map((threads) => ({ batchSize, threads })));
   const rates = variants.map((): number[] => []);
   for (let round = 0; round < 2; round += 1) {
     for (const [i, variant] of variants.entries())
-      rates[i]?.push(byShare(await inference.run(PROBE_IMAGES, variant)));
+      rates[i]?.push(byThreads(variant.threads)(await inference.run(PROBE_IMAGES, variant)));
   }
   const found = variants.map((variant, i) => ({ variant, rate: Math.max(...(rates[i] ?? [])) }));
   for (const { variant, rate: best } of found) {

@@ -47,5 +47,7 @@ if (process.argv[1] === SELF) {
   process.on('message', ({ images, variant }: Order) => {
     void run(images, variant).then((figures) => process.send?.(figures));
   });
+  // Whoever gave the orders is gone.
+  process.on('disconnect', () => process.exit());
   process.send?.('ready');
 }

@@ -57,6 +57,7 @@ async function serve(folder: string): Promise<void> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  process.on('disconnect', () => process.exit());
   process.send?.((server.address() as AddressInfo).port);
 }
 
