@@ -10,7 +10,7 @@ import type { ImageRef } from '../../src/embedding/image-ref.ts';
 import { parseEmbeddingInput } from '../../src/embedding/input.ts';
 import { leaseModel } from '../../src/embedding/job-model.ts';
 import { createJobStats } from '../../src/embedding/job-stats.ts';
-import { createSigner } from '../../src/embedding/sign.ts';
+import { createSigner } from '../../src/job/sign.ts';
 import { stagesOf } from '../../src/embedding/stages.ts';
 import { createEmbeddingTools } from '../../src/embedding/tools.ts';
 import { mapConcurrent } from '../../src/flow/streams.ts';
