@@ -72,9 +72,9 @@ const { signal } = new AbortController();
 const CPU = { providers: ['cpu'], requireGpu: false, log: SILENT_LOG } as const;
 const urlOf = ({ images, pictures }: Setup, i: number): string => `${images}/${pictureName(i % pictures)}`;
 
-/** No settings but where things lie: what a user gets who sets nothing. */
+/** What the environment sets, so that sizes can be compared; without it, what a user gets who sets nothing. */
 export function settingsFor(modelDir: string): ReturnType<typeof readSettings> {
-  return readSettings({ ALLOW_PRIVATE_HOSTS: '1', HF_HUB_OFFLINE: '1', MODEL_DIR: modelDir });
+  return readSettings({ ...process.env, ALLOW_PRIVATE_HOSTS: '1', HF_HUB_OFFLINE: '1', MODEL_DIR: modelDir });
 }
 
 /** The product as it comes; its vectors are thrown away. */

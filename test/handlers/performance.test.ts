@@ -117,7 +117,11 @@ test('speed, bytes, retries and memory stand in the output, and once in the log'
   await using qdrant = await testProxy(cloud.qdrant.url);
   let cut = 0;
   qdrant.intercept = ({ method }) => Promise.resolve(method === 'PUT' && cut++ < 1 ? 'drop' : undefined);
-  const { output, lines } = await embed(400, { qdrant_url: qdrant.url }, { images: images.url });
+  await using supabase = await testProxy(cloud.supabase.url);
+  let away = 0;
+  supabase.intercept = ({ method }) => Promise.resolve(method === 'GET' && away++ < 1 ? 503 : undefined);
+  const stores = { qdrant_url: qdrant.url, supabase_url: supabase.url };
+  const { output, lines } = await embed(400, stores, { images: images.url });
   const seconds = (Date.now() - begun) / 1_000;
   const { performance } = output;
   expect(output).toMatchObject({ status: 'success', processed_count: IMAGES });
@@ -125,7 +129,7 @@ test('speed, bytes, retries and memory stand in the output, and once in the log'
     range(400, 400 + IMAGES).map((i) => cloud.images.picture(`/frames/${i}/frame_0000.png`)),
   );
   expect(performance.downloaded_bytes).toBe(files.reduce((sum, file) => sum + file.length, 0));
-  expect(performance.retries).toEqual({ images: 2, supabase: 0, qdrant: 1 });
+  expect(performance.retries).toEqual({ images: 2, supabase: 1, qdrant: 1 });
   expect(performance.seconds).toBeLessThan(seconds);
   expect(performance.images_per_second).toBeCloseTo(IMAGES / performance.seconds, 0);
   expect(performance.memory_peak_bytes).toBeGreaterThan(20 * 2 ** 20);
