@@ -48,18 +48,15 @@ const QUICK: Plan = {
 const BATCH_SIZES = [1, 4, 8, 16];
 const THREADS = [1, 2];
 const PROBE_IMAGES = 16;
+/** With less of the cores to itself a run says little by the clock. */
+const QUIET_SHARE = 0.95;
 const BENCH_FOLDER = fileURLToPath(new URL('.', import.meta.url));
 const TRANSFORMERS = join(BENCH_FOLDER, 'node_modules', '@huggingface', 'transformers');
 
+const CONTENDERS = ['inference', 'decoding', 'pipeline', 'two', 'transformers', 'sequential'] as const;
+
 /** One round: all measured within minutes of each other. */
-interface Round {
-  pipeline: Figures;
-  two: Figures;
-  inference: Figures;
-  decoding: Figures;
-  sequential: Figures;
-  transformers: Figures;
-}
+type Round = Record<(typeof CONTENDERS)[number], Figures>;
 
 type Rate = (figures: Figures) => number;
 
@@ -125,13 +122,7 @@ async function bestVariant(inference: RunningContender): Promise<Variant> {
   return found.reduce((a, b) => (b.rate > a.rate ? b : a)).variant;
 }
 
-interface Contenders {
-  pipeline: RunningContender;
-  inference: RunningContender;
-  decoding: RunningContender;
-  sequential: RunningContender;
-  transformers: RunningContender;
-}
+type Contenders = Record<Exclude<keyof Round, 'two'>, RunningContender>;
 
 /** One after another, so that each has the machine; the model alone is looked at around the pipeline. */
 async function playRound(all: Contenders, plan: Plan, best: Variant, twoFirst: boolean): Promise<Round> {
@@ -175,7 +166,10 @@ async function bench(plan: Plan): Promise<void> {
   const rounds: Round[] = [];
   for (let i = 0; i < plan.rounds; i += 1) {
     say(`round ${i + 1} of ${plan.rounds}`);
-    rounds.push(await playRound(all, plan, best, i % 2 === 1));
+    const round = await playRound(all, plan, best, i % 2 === 1);
+    rounds.push(round);
+    const rates = CONTENDERS.map((name) => `${name} ${byClock(round[name]).toFixed(1)}`);
+    say(`  ${rates.join(', ')}; limit ${limitOf(round, byClock).toFixed(1)} images/s`);
   }
   say('memory');
   const memory = await measureMemory(setup, plan.memoryScale);
@@ -194,7 +188,7 @@ function report(rounds: readonly Round[], bytesPerImage: number): void {
     two_collections_vs_one: of(({ two, pipeline }) => rate(two) / rate(pipeline)),
   });
   say(`\n${'images a second, median'.padEnd(28)}${columns('clock', 'free share', 'CPU ms/image')}`);
-  for (const name of ['inference', 'decoding', 'pipeline', 'two', 'transformers', 'sequential'] as const) {
+  for (const name of CONTENDERS) {
     const cpu = of((round) => (round[name].cpu.seconds * 1_000) / round[name].images);
     const [clock, share] = [byClock, byShare].map((rate) => of((round) => rate(round[name])));
     say(name.padEnd(28) + columns(clock, share, cpu));
@@ -214,6 +208,11 @@ function report(rounds: readonly Round[], bytesPerImage: number): void {
   say(`${'bytes_per_image'.padEnd(28)}${columns(figures.bytes_per_image)}`);
   say(`${'event_loop_delay_p99_ms'.padEnd(28)}${columns(figures.event_loop_delay_p99_ms)}`);
   say(`${'meter, us an image'.padEnd(28)}${columns(rounded(measureMeter()))}`);
+  const free = Math.min(...rounds.flatMap((round) => CONTENDERS.map((name) => round[name].cpu.freeShare)));
+  if (free < QUIET_SHARE) {
+    const others = Math.round((1 - free) * 100);
+    say(`Other programs took up to ${others} % of the cores meanwhile: compare the column of the free share`);
+  }
   if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(figures)}\n`);
 }
 
