@@ -28,6 +28,8 @@ interface GetOptions {
   signal?: AbortSignal | undefined;
   /** Sent to the first host only: a redirect to another one takes none along but `accept` and `range`. */
   headers?: Record<string, string>;
+  /** Told of each further try. */
+  onRetry?: (() => void) | undefined;
 }
 
 /** The one way out. */
@@ -102,7 +104,7 @@ export function createHttp(options: HttpOptions = {}): Http {
   const follow = createFollow({ agent, guard, slots });
 
   return {
-    async get(address, { maxBytes, signal, headers = {} }) {
+    async get(address, { maxBytes, signal, headers = {}, onRetry }) {
       signal?.throwIfAborted();
       const url = parseUrl(address);
       const own = requestHeaders(headers, userAgent);
@@ -117,7 +119,12 @@ export function createHttp(options: HttpOptions = {}): Http {
         signal: ended,
         take: (answer) => readAnswer(answer, maxBytes, ended),
       };
-      return await retry(() => follow(url, exchange), { attempts, signal: ended, deadlineMs });
+      return await retry(() => follow(url, exchange), {
+        attempts,
+        signal: ended,
+        deadlineMs,
+        onRetry: () => onRetry?.(),
+      });
     },
     stream: (address, streaming, read) => streamBody(follow, address, { ...streaming, userAgent }, read),
     post: (address, posting) => postJson(follow, address, { ...posting, userAgent }),

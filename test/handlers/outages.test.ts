@@ -278,7 +278,7 @@ const carrying = (id: string): Kind => {
 
 const largeWrite = async (proxy: TestProxy): Promise<JobRun & { stored: string[] }> => {
   const { jobId, collection } = await cutoutJob(cloud, 0);
-  const writeAtOnce = { downloads: 1, decoders: 1, inference: 1, writes: 1, writeSize: PICTURES };
+  const writeAtOnce = { downloads: 1, decoders: 1, writes: 1, writeSize: PICTURES };
   const input = { job_id: jobId, collection_name: collection, images, qdrant_url: proxy.url };
   const ended = await runJob(cloud, input, {
     handler: smallSteps(cloud, { limits: writeAtOnce, patienceMs: LESS_IMPATIENT_MS }),

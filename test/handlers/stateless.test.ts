@@ -86,6 +86,7 @@ test('the recorded payload gives vectors with what came along, and nothing is wr
     model: expect.stringMatching(/^demo@[0-9a-f]{16}$/),
     failed_images: [],
     failed_by_code: {},
+    performance: expect.any(Object),
   });
   for (const { vector } of output.embeddings) {
     expect(vector).toHaveLength(dim);
