@@ -4,6 +4,7 @@
 const MAY_IMPORT = {
   base: [],
   flow: ['base'],
+  telemetry: ['base'],
   http: ['flow', 'base'],
   onnx: ['base'],
   image: ['http', 'flow', 'base'],
@@ -13,10 +14,12 @@ const MAY_IMPORT = {
   qdrant: ['http', 'flow', 'base'],
   worker: ['http', 'flow', 'base'],
   job: ['worker', 'image', 'supabase', 'http', 'flow', 'base'],
-  embedding: ['job', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
+  classification: ['job', 'worker', 'training', 'model', 'image', 'onnx', 'supabase', 'http', 'flow', 'base'],
+  embedding: ['job', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'telemetry', 'flow', 'base'],
   local: ['supabase', 'qdrant', 'image', 'http', 'flow', 'base'],
   demo: [
     'local',
+    'classification',
     'embedding',
     'job',
     'worker',
@@ -40,6 +43,10 @@ const OWNED = {
   '@electric-sql/.*': '^src/local/',
   '@qdrant/.*': '^src/qdrant/',
   pino: '^src/base/',
+  hono: '^src/(api|worker/endpoint)/',
+  '@hono/node-server': '^src/(api|worker/endpoint)/',
+  'runpod-sdk': '^src/(api|demo)/',
+  '@opentelemetry/.*': '^src/telemetry/',
 };
 
 const layers = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({

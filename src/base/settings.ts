@@ -9,6 +9,8 @@ const flag = z
 const address = z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional();
 const secret = z.string().min(1).optional();
 const count = z.coerce.number({ error: 'expected a whole number' }).int().positive().optional();
+/** OpenTelemetry's: what is wrong in one of them must keep no worker from its work. */
+const text = z.string().optional();
 /** The platform's own words for a level. One that is unknown here is no reason to refuse to work. */
 const platformLevel = z
   .string()
@@ -50,7 +52,19 @@ export const SETTINGS_SCHEMA = z.object({
     .optional(),
   BATCH_SIZE: count,
   INFERENCE_THREADS: count,
+  INFERENCE_SESSIONS: count,
   DOWNLOAD_CONCURRENCY: count,
+  DECODE_CONCURRENCY: count,
+  WRITE_CONCURRENCY: count,
+  UV_THREADPOOL_SIZE: count,
+  OTEL_EXPORTER_OTLP_ENDPOINT: text,
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: text,
+  OTEL_EXPORTER_OTLP_TIMEOUT: text,
+  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: text,
+  OTEL_SDK_DISABLED: text,
+  OTEL_TRACES_EXPORTER: text,
+  OTEL_TRACES_SAMPLER: text,
+  OTEL_TRACES_SAMPLER_ARG: text,
   RUNPOD_ENDPOINT_ID: z.string().optional(),
   RUNPOD_WEBHOOK_GET_JOB: address,
   RUNPOD_WEBHOOK_POST_OUTPUT: address,
@@ -63,6 +77,7 @@ export const SETTINGS_SCHEMA = z.object({
   RUNPOD_LOG_LEVEL: platformLevel,
   RUNPOD_DEBUG_LEVEL: platformLevel,
   JOB_TIMEOUT_MS: count,
+  LOCAL_ENDPOINT_KEY: secret,
 });
 
 export type Settings = z.infer<typeof SETTINGS_SCHEMA>;
@@ -85,4 +100,9 @@ export function readSettings(
   if (result.success) return result.data;
   const faults = result.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`);
   throw new SettingsError(`environment variables are wrong: ${faults.join('; ')}`);
+}
+
+/** The environment of a process that this one starts: its own, with these variables changed. */
+export function environmentWith(changes: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  return { ...process.env, ...changes };
 }

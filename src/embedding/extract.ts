@@ -1,5 +1,13 @@
 import { ImageError, StoppedError, toHandlerError } from '../base/errors.ts';
-import { batches, mapConcurrent, merge, until, type Source } from '../flow/streams.ts';
+import {
+  batches,
+  mapConcurrent,
+  merge,
+  metered,
+  until,
+  type MapOptions,
+  type Source,
+} from '../flow/streams.ts';
 import type { Decode } from '../image/decode.ts';
 import type { ImageSource } from '../image/source.ts';
 import type { EmbeddingModel } from '../model/embedding-model.ts';
@@ -7,6 +15,7 @@ import { withAddresses, type AddressedImage, type AddressOptions } from './addre
 import { byCollection } from './by-collection.ts';
 import type { EmbeddedImage, FailedImage } from './embedded-image.ts';
 import type { ImageRef } from './image-ref.ts';
+import type { JobStats, StageName } from './job-stats.ts';
 import { createSameUrls, type SameUrls } from './same-url.ts';
 
 export interface ExtractOptions {
@@ -22,6 +31,8 @@ export interface ExtractOptions {
   unchanged: (images: readonly ImageRef[]) => Promise<void>;
   /** Told of images that were not fetched, as another one had their url: they are written, or fail, with that one. */
   repeated: (images: number) => void;
+  /** Told how the stages spend their time, and what comes over the network. */
+  stats: Pick<JobStats, 'meter' | 'downloaded' | 'retried'>;
   limits: ExtractLimits;
   /** Ends all at once. */
   signal: AbortSignal;
@@ -33,14 +44,15 @@ export interface ExtractOptions {
 export interface ExtractLimits {
   downloads: number;
   decoders: number;
-  /** Batches handed to the model's thread at once: one running, the next one waiting. */
-  inference: number;
   writes: number;
   /** Points in one write. */
   writeSize: number;
   /** Urls whose vector is kept for images that have the same one; 10,000 by default. */
   urls?: number;
 }
+
+/** One is run, the next one waits in the session's thread. */
+const BATCHES_PER_SESSION = 2;
 
 /**
  * The pipeline: address, download, decode, embed, write; a url that comes again is answered with what it came to. The
@@ -65,6 +77,7 @@ export async function extract(options: ExtractOptions): Promise<void> {
     stop.signal.throwIfAborted();
     throw error;
   } finally {
+    options.stats.meter.stop();
     options.signal.removeEventListener('abort', onAbort);
   }
 }
@@ -75,29 +88,45 @@ interface Running extends ExtractOptions {
 }
 
 async function run(options: Running, stop: AbortController): Promise<void> {
-  const { limits, signal } = options;
-  const all = { signal };
+  const { limits, signal, model } = options;
+  const { meter } = options.stats;
+  const sessions = model.sizes.sessions.value;
+  const stage = (name: StageName, places: number): MapOptions => ({
+    signal,
+    gauge: meter.stage(name, places),
+  });
+  const listing = meter.stage('list', 1);
   const end = (error: unknown): never => {
     stop.abort(error);
     throw error;
   };
-  const urls = createSameUrls({ ...options, dim: options.model.dim, window: limits.urls });
+  const urls = createSameUrls({ ...options, dim: model.dim, window: limits.urls });
   const stages = { ...options, fail: urls.failed };
-  const addressed = toFetch(stages, urls, end);
-  const downloaded = mapConcurrent(addressed, limits.downloads, alone(stages, download(urls)), all);
-  const decoded = mapConcurrent(present(downloaded), limits.decoders, alone(stages, decode), all);
-  const grouped = batches(present(decoded), options.model.batchSize);
+  const addressed = metered(toFetch(stages, urls, end), listing);
+  const downloaded = mapConcurrent(
+    addressed,
+    limits.downloads,
+    alone(stages, download(urls)),
+    stage('download', limits.downloads),
+  );
+  const decoded = mapConcurrent(
+    present(downloaded),
+    limits.decoders,
+    alone(stages, decode),
+    stage('decode', limits.decoders),
+  );
+  const grouped = batches(present(decoded), model.batchSize);
   const embedded = mapConcurrent(
     grouped,
-    limits.inference,
+    sessions * BATCHES_PER_SESSION,
     (images) => embed(stages, images).then(urls.embedded).catch(end),
-    all,
+    stage('embed', sessions),
   );
   const written = mapConcurrent(
-    byCollection(merge([embedded, urls.answered], all), limits.writeSize),
+    byCollection(merge([embedded, urls.answered], { signal }), limits.writeSize),
     limits.writes,
     ({ collection, images }) => options.write(collection, images).then(() => null, end),
-    all,
+    stage('write', limits.writes),
   );
   for await (const _ of written);
 }
@@ -132,8 +161,11 @@ interface Decoded {
 
 /** Null where the bytes are what all points that they are for were made of. */
 function download(urls: SameUrls): Stage<AddressedImage, Downloaded> {
-  return async ({ source, intake }, { ref: asked, address }) => {
-    const { bytes, contentHash: content } = await source.read(address, intake);
+  return async ({ source, intake, stats }, { ref: asked, address }) => {
+    const { bytes, contentHash: content } = await source.read(address, intake, () => {
+      stats.retried('images');
+    });
+    stats.downloaded(bytes.byteLength);
     const ref = await urls.fetched(asked, content);
     return ref && { ref, bytes, content };
   };

@@ -1,4 +1,5 @@
 import { createChannel } from './channel.ts';
+import type { Place, StageGauge } from './meter.ts';
 import { abortable } from './time.ts';
 
 export type Source<T> = AsyncIterable<T> | Iterable<T>;
@@ -7,6 +8,8 @@ export interface MapOptions {
   signal?: AbortSignal | undefined;
   /** Results in the order of their items; otherwise as they come, so that a slow one holds nobody up. */
   ordered?: boolean;
+  /** Told what each of the workers does. */
+  gauge?: StageGauge | undefined;
 }
 
 function iterate<T>(source: Source<T>): AsyncIterator<T> | Iterator<T> {
@@ -23,7 +26,7 @@ export async function* mapConcurrent<A, B extends {} | null>(
   fn: (item: A) => Promise<B>,
   options: MapOptions = {},
 ): AsyncGenerator<B> {
-  const { signal, ordered = false } = options;
+  const { signal, ordered = false, gauge } = options;
   const iterator = iterate(source);
   const results = createChannel<{ value: B }>(1);
   let over = false;
@@ -31,7 +34,7 @@ export async function* mapConcurrent<A, B extends {} | null>(
   // It changes while a worker waits, which the compiler does not see.
   const isOver = (): boolean => over;
 
-  const worker = async (): Promise<void> => {
+  const work = async (place: Place | undefined): Promise<void> => {
     while (!over) {
       signal?.throwIfAborted();
       const next = await abortable(Promise.resolve(iterator.next()), signal);
@@ -40,12 +43,23 @@ export async function* mapConcurrent<A, B extends {} | null>(
       const { promise: mine, resolve: pass } = Promise.withResolvers<boolean>();
       turn = mine;
       try {
+        place?.to('working');
         const value = await fn(next.value);
+        place?.to('held');
         if (ordered) await previous;
         over = !(await results.push({ value })) || over;
+        place?.to('waiting');
       } finally {
         pass(true);
       }
+    }
+  };
+  const worker = async (): Promise<void> => {
+    const place = gauge?.open();
+    try {
+      await work(place);
+    } finally {
+      place?.close();
     }
   };
 
@@ -126,6 +140,21 @@ export async function* until<A>(source: Source<A>, signal: AbortSignal): AsyncGe
 /** It changes while something is waited for, which the compiler does not see. */
 function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
+}
+
+/** The source as a stage of one place: it works while its reader waits for it, and is held while nobody asks. */
+export async function* metered<T>(source: Source<T>, gauge: StageGauge | undefined): AsyncGenerator<T> {
+  const place = gauge?.open();
+  try {
+    place?.to('working');
+    for await (const item of source) {
+      place?.to('held');
+      yield item;
+      place?.to('working');
+    }
+  } finally {
+    place?.close();
+  }
 }
 
 /** Groups of `size`, the last one smaller. Never an empty one. */

@@ -38,7 +38,7 @@ async function load(name: string, model: Uint8Array | string): Promise<LoadedGra
       providers: provider === undefined ? options.providers : [provider],
       requireGpu: options.requireGpu,
       extra: EXTRA,
-      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      threads: () => options.threads,
       create: (bytes, settings) =>
         typeof bytes === 'string' ? Session.create(bytes, settings) : Session.create(bytes, settings),
       probe: async (session) => {

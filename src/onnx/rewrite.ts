@@ -82,7 +82,7 @@ export function toEmbeddingModel(model: OnnxModel, rewrite: EmbeddingRewrite): R
   });
   const dim = lastDim(chosen.value);
   const pooled = addPooling(behind, chosen.value, chosen.pooling);
- const result = rewrite.unitLength === false ? pooled : addUnitLength(behind, pooled, opset);
+  const result = rewrite.unitLength === false ? pooled : addUnitLength(behind, pooled, opset);
   behind.output(result, 'float32', [batch, dim ?? `${prefix}dim`], `${prefix}vectors`);
 
   const before = front.toGraph();

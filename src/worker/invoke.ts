@@ -44,7 +44,7 @@ export async function invoke<I, O>(
     }
   };
   try {
-    return await handler({ id, input }, { signal: stop.signal, progress, log });
+    return await handler({ id, input }, { requestId: id, signal: stop.signal, progress, log });
   } finally {
     ended = true;
     options.signal?.removeEventListener('abort', forward);

@@ -1,9 +1,9 @@
 import { HandlerError, HttpError, InputError, StoppedError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { abortable } from '../flow/time.ts';
-import type { PlatformClient, TakenJob } from './client.ts';
 import { invoke } from './invoke.ts';
 import type { JobControl } from './job-control.ts';
+import type { Platform, TakenJob } from './platform.ts';
 import { createProgress } from './progress.ts';
 import { bodyOf, failureOf, resultOf, shortly, type Result, type WorkerIdentity } from './result.ts';
 import { isStream, streamOutput } from './stream.ts';
@@ -11,7 +11,7 @@ import type { AnyHandler } from './types.ts';
 
 export interface RunJobParts {
   handler: AnyHandler;
-  client: PlatformClient;
+  platform: Platform;
   identity: WorkerIdentity;
   log: Log;
   /** Where the job says nothing itself. */
@@ -38,10 +38,10 @@ const STOPPED_FLUSH_MS = 1_000;
 
 /**
  * Runs one job to its end and posts exactly one final result, whatever the handler does; none for a job that was
- * cancelled. Never rejects.
+ * cancelled, or that another worker was given meanwhile. Never rejects.
  */
 export async function runJob(job: TakenJob, control: JobControl, parts: RunJobParts): Promise<void> {
-  const { client, log: base, identity } = parts;
+  const { platform, log: base, identity } = parts;
   const log = base.child({ requestId: job.id });
   const begun = performance.now();
   const known = job.policy?.executionTimeout ?? parts.timeoutMs;
@@ -51,10 +51,10 @@ export async function runJob(job: TakenJob, control: JobControl, parts: RunJobPa
       const reason = new StoppedError('timed_out', `the job ran longer than its ${String(timeoutMs)} ms`);
       control.stop({ reason, handlerMs: parts.windUpMs });
     },
-    Math.min(timeoutMs, MAX_TIMER_MS),
+    Math.min(timeoutMs - (begun - control.since), MAX_TIMER_MS),
   );
   const post = (body: string, late: AbortSignal): Promise<void> =>
-    client.progress({ jobId: job.id, body, signal: AbortSignal.any([control.delivery, late]) });
+    platform.progress({ jobId: job.id, body, signal: AbortSignal.any([control.delivery, late]) });
   const progress = createProgress({ post, log });
   const isStream = parts.handler.constructor.name === 'AsyncGeneratorFunction';
   const state = { isStream, ended: new AbortController() };
@@ -62,11 +62,17 @@ export async function runJob(job: TakenJob, control: JobControl, parts: RunJobPa
     const result = await settle({ job, control, parts, log, state, report: progress.report });
     clearTimeout(timer);
     await progress.finish(flushMs(control));
+    if (result === undefined) {
+      log.info('Job handed over: another worker has it and posts its result', {
+        ms: Math.round(performance.now() - begun),
+      });
+      return;
+    }
     if (control.cancelled) {
       log.info('Job cancelled: no result is posted', { ms: Math.round(performance.now() - begun) });
       return;
     }
-    const leftMs = timeoutMs - (performance.now() - begun);
+    const leftMs = timeoutMs - (performance.now() - control.since);
     const patienceMs = known === undefined ? PATIENCE_MS : Math.max(MIN_PATIENCE_MS, leftMs);
     await deliver(result, { job, control, parts, log, patienceMs, isStream: state.isStream });
     log.info(result.failed ? 'Job failed' : 'Job done', { ms: Math.round(performance.now() - begun) });
@@ -93,8 +99,11 @@ interface Running {
   report: (value: unknown) => void;
 }
 
-/** The job's outcome as a result, however the handler ends, or when it is waited for no longer. */
-async function settle(running: Running): Promise<Result> {
+/**
+ * The job's outcome as a result, however the handler ends, or when it is waited for no longer. Undefined where the result
+ * is another worker's to post: of the two the platform knows one id, and an error of this one would end the job of both.
+ */
+async function settle(running: Running): Promise<Result | undefined> {
   const { job, control, parts, log } = running;
   try {
     if (job.input === undefined || job.input === null)
@@ -106,6 +115,7 @@ async function settle(running: Running): Promise<Result> {
     const stopped = error instanceof StoppedError;
     if (!control.cancelled) log[stopped ? 'warn' : 'error']('Job ended with an error', { error });
     running.state.ended.abort(error);
+    if (stopped && error.answeredElsewhere) return undefined;
     const told = stopped && error.code === 'shutdown' ? onShutdown(error) : error;
     const result = failureOf(told, job.input, parts.identity);
     if (running.state.isStream) await streamFailure(result, running);
@@ -113,8 +123,8 @@ async function settle(running: Running): Promise<Result> {
   }
 }
 
-async function callHandler({ job, control, parts, log, state, report }: Running): Promise<unknown> {
-  const { client, handler, aggregateStream } = parts;
+async function callHandler({ job, control, parts, state, report }: Running): Promise<unknown> {
+  const { platform, handler, aggregateStream, log } = parts;
   const { delivery, signal } = control;
   const consume = async (...[given, context]: Parameters<AnyHandler>): Promise<unknown> => {
     const output = await handler(given, context);
@@ -122,7 +132,7 @@ async function callHandler({ job, control, parts, log, state, report }: Running)
     state.isStream = true;
     const ended = AbortSignal.any([delivery, state.ended.signal]);
     const post = (body: string): Promise<void> =>
-      client.stream({ jobId: job.id, body, signal: ended, patienceMs: PATIENCE_MS });
+      platform.stream({ jobId: job.id, body, signal: ended, patienceMs: PATIENCE_MS });
     return streamOutput(output, { post, aggregate: aggregateStream, signal });
   };
   return invoke(consume, job.input, { id: job.id, signal, log, onProgress: report });
@@ -132,7 +142,7 @@ async function callHandler({ job, control, parts, log, state, report }: Running)
 async function streamFailure(result: Result, { job, control, parts, log }: Running): Promise<void> {
   if (control.cancelled) return;
   const body = bodyOf(result, false);
-  const posted = parts.client.stream({
+  const posted = parts.platform.stream({
     jobId: job.id,
     body,
     signal: control.delivery,
@@ -162,6 +172,7 @@ async function deliver(
   const delivery = {
     jobId: job.id,
     isStream,
+    timedOut: control.signal.aborted && (control.signal.reason as StoppedError).code === 'timed_out',
     patienceMs,
     signal: control.delivery,
     onRetry: (error: HttpError, delayMs: number) => {
@@ -169,7 +180,7 @@ async function deliver(
     },
   };
   try {
-    await parts.client.done({ ...delivery, body });
+    await parts.platform.done({ ...delivery, body });
   } catch (error) {
     if (!(error instanceof HttpError) || error.status === undefined || error.retryable) throw error;
     const message =
@@ -177,7 +188,7 @@ async function deliver(
       `${String(error.status)}${error.status === 413 ? ': it is too large; store it elsewhere and return its address' : ''}`;
     log.error('The result was refused: an error is posted in its place', { status: error.status });
     const refused = failureOf(new HandlerError('result_refused', message), job.input, parts.identity);
-    await parts.client.done({ ...delivery, body: bodyOf(refused, stopPod) });
+    await parts.platform.done({ ...delivery, body: bodyOf(refused, stopPod) });
   }
 }
 

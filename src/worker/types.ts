@@ -8,6 +8,8 @@ export interface Job<I = unknown> {
 
 /** What a handler may use while it runs. */
 export interface JobContext {
+  /** The id by which the platform knows the job; the same in each of its runs. */
+  requestId: string;
   /**
    * Aborted when the job is to stop (cancel, time-out, shutdown); its reason is a StoppedError that says which, and how
    * long the handler has to end by itself (`graceMs`).

@@ -49,6 +49,10 @@ const until = async (isSo: () => boolean): Promise<void> => {
 
 test('SIGTERM: what was fetched is stored and marked, the row stays running, and the next run fetches none of it', async () => {
   const job = await cutoutJob(cloud, IMAGES);
+  const [broken = 0] = job.numbers;
+  cloud.images.misbehave(job.pathOf(broken), { status: 404 });
+  const failures = (): Promise<unknown[]> =>
+    cloud.supabase.sql('select image_id from embedding_job_failures where job_id = $1', [job.jobId]);
   await cloud.supabase.sql(
     `insert into embedding_jobs (id, job_type, source, status) values ($1, 'full', 'both', 'queued')`,
     [job.jobId],
@@ -72,17 +76,20 @@ test('SIGTERM: what was fetched is stored and marked, the row stays running, and
   const fetched = fetches(job);
   const stored = await imagesIn(cloud, job.collection);
   expect(stored.length).toBeGreaterThan(WITHOUT_DRAINING);
-  // What was on its way from the image host is cut.
-  expect(stored.length).toBeGreaterThanOrEqual(fetched.size - PROCESS_STEP);
+  // What was on its way from the image host is cut, and one was not there.
+  expect(stored.length).toBeGreaterThanOrEqual(fetched.size - PROCESS_STEP - 1);
   expect(fetched.size).toBeLessThan(IMAGES);
   expect(await job.marked()).toEqual(stored);
   expect(await jobRow(cloud, job.jobId)).toMatchObject({
     status: 'running',
     total_images: IMAGES,
-    processed_images: stored.length,
+    processed_images: stored.length + 1,
     completed_at: null,
     error_message: null,
   });
+  expect(await failures()).toEqual([{ image_id: job.ids[0] }]);
+
+  cloud.images.recover(job.pathOf(broken));
 
   const { output } = await runJob(cloud, job.input());
   expect(output).toMatchObject({
@@ -91,6 +98,7 @@ test('SIGTERM: what was fetched is stored and marked, the row stays running, and
     resumed_count: stored.length,
     failed_count: 0,
   });
+  expect(await failures()).toEqual([]);
   const again = fetches(job);
   expect(stored.filter((id) => again.get(id) !== 1)).toEqual([]);
   expect(await imagesIn(cloud, job.collection)).toEqual(job.ids);

@@ -3,10 +3,12 @@ import { expect } from '@jest/globals';
 import type { FailedImage } from '../../src/embedding/embedded-image.ts';
 import type { ExtractLimits, ExtractOptions } from '../../src/embedding/extract.ts';
 import type { ImageRef } from '../../src/embedding/image-ref.ts';
+import { createMeter } from '../../src/flow/meter.ts';
 import { abortable } from '../../src/flow/time.ts';
 import { outputSize, type Preprocessing } from '../../src/image/preprocessing.ts';
+import { chosenSizes } from '../model/support.ts';
 
-export const LIMITS: ExtractLimits = { downloads: 4, decoders: 2, inference: 2, writes: 2, writeSize: 8 };
+export const LIMITS: ExtractLimits = { downloads: 4, decoders: 2, writes: 2, writeSize: 8 };
 export const BATCH_SIZE = 4;
 /** The image of which the model says NaN. */
 export const NOT_FINITE = '255';
@@ -131,6 +133,7 @@ export function runOf(images: readonly ImageRef[], given: Given = {}): Run {
       preprocessing: PREPROCESSING,
       provider: 'cpu',
       batchSize: BATCH_SIZE,
+      sizes: chosenSizes(BATCH_SIZE),
       stopped: false,
       embed: (pixels, count) => {
         const ids = Array.from({ length: count }, (_, i) => String(pixels[i * width * height * 3]));
@@ -159,6 +162,7 @@ export function runOf(images: readonly ImageRef[], given: Given = {}): Run {
       return Promise.resolve();
     },
     repeated: (count) => (repeated += count),
+    stats: { meter: createMeter(), downloaded: () => undefined, retried: () => undefined },
     limits: given.limits ?? LIMITS,
     signal: stop.signal,
     drain: drain.signal,

@@ -129,7 +129,10 @@ describe('a process that cannot go on', () => {
     });
     const ids = [simulator.submit({}), simulator.submit({ fault: true })];
     for (const id of ids)
-      expect((await errorOf(simulator, id)).error_message).toMatch(/failed outside of the job: stray/);
+      expect(await errorOf(simulator, id)).toMatchObject({
+        error_code: 'worker_failed',
+        error_message: expect.stringContaining('failed outside of the job: stray'),
+      });
     expect(await worker.ended).toBe(1);
   });
 });
