@@ -1,21 +1,20 @@
-import { resolveSupabase } from '../src/base/credentials.ts';
+import type { Log } from '../src/base/log.ts';
 import { readDataset } from '../src/classification/dataset.ts';
 import { classificationFitness } from '../src/classification/fitness.ts';
 import { loadingLines } from '../src/classification/input-loading.ts';
 import { parseClassificationInput, type ClassificationInput } from '../src/classification/input.ts';
 import type { ClassificationOutput, CompletedParts } from '../src/classification/output.ts';
+import { placeOf, type RunPlace } from '../src/classification/place.ts';
 import { prepareData } from '../src/classification/prepare-data.ts';
 import { publishRun } from '../src/classification/publish.ts';
 import { openReport, type Report } from '../src/classification/report.ts';
-import { findResumed } from '../src/classification/resume.ts';
+import { findCheckpoints } from '../src/classification/resume.ts';
 import { openRunFolder } from '../src/classification/run-folder.ts';
 import { createClassificationTools, type ClassificationTools } from '../src/classification/tools.ts';
 import { backboneOf, trainJob } from '../src/classification/train-job.ts';
 import { tellApi } from '../src/classification/webhook.ts';
-import { createSigner } from '../src/job/sign.ts';
-import { createDatabase, type Database } from '../src/supabase/database.ts';
 import { runIfMain } from '../src/worker/serve.ts';
-import type { Handler, JobContext } from '../src/worker/types.ts';
+import type { Handler } from '../src/worker/types.ts';
 
 export type ClassificationHandler = Handler<unknown, ClassificationOutput>;
 
@@ -34,13 +33,11 @@ export function createClassificationHandler(given?: ClassificationTools): Classi
     if (input.unknownKeys.length > 0) log.debug('keys without a meaning here', { keys: input.unknownKeys });
     for (const line of loadingLines(input.loading)) log.info(line);
     const tools = given ?? (made ??= createClassificationTools());
-    const keys = { supabase_url: input.supabase_url, supabase_service_key: input.supabase_key };
-    const supabase = resolveSupabase(keys, tools.settings, 'supabase_key');
-    const database = createDatabase({ ...supabase, patienceMs: tools.patienceMs });
-    const report = openReport({ input, database, context });
+    const place = placeOf(input, tools);
+    const report = openReport({ input, place, context });
     let parts;
     try {
-      parts = await train({ input, tools, database, report, context });
+      parts = await train({ input, tools, place, report, log });
     } catch (error) {
       return await report.abandon(error);
     }
@@ -50,45 +47,55 @@ export function createClassificationHandler(given?: ClassificationTools): Classi
   };
 }
 
-interface Job {
+interface Run {
   input: ClassificationInput;
   tools: ClassificationTools;
-  database: Database;
+  place: RunPlace;
   report: Report;
-  context: JobContext;
+  log: Log;
 }
 
-/** From the dataset's rows to a model in the bucket. */
-async function train({ input, tools, database, report, context }: Job): Promise<CompletedParts> {
-  const { log } = context;
+/** From the dataset's rows to a model that is stored. */
+async function train(run: Run): Promise<CompletedParts> {
+  const { input, tools, place, report, log } = run;
   const { signal, warn } = report;
-  const sign = createSigner(database);
+  const { sign, database } = place;
   const { isRerun } = await report.start();
   if (input.meaningless.length > 0) warn(`keys that change nothing here: ${input.meaningless.join(', ')}`);
   const dataset = await readDataset({ input, database, warn, signal });
   const backbone = await backboneOf({ input, tools, log, warn, signal });
-  await using folder = await openRunFolder({
-    runId: input.training_run_id,
-    root: tools.runsFolder,
-    fate: () => (report.isInterrupted ? 'goes_on' : input.config.keep_cache ? 'keep' : 'over'),
-    onLost: report.stopWith,
+  place.artefacts.expect(backbone);
+  await using opened = await openRunFolder({ ...folderOf(run), log, signal });
+  const { path: folder } = opened;
+  const { preprocessing } = backbone;
+  const onProgress = report.fetched;
+  await using data = await prepareData({
+    input,
+    tools,
+    dataset,
+    preprocessing,
+    folder,
+    sign,
+    onProgress,
     log,
     signal,
   });
-  const { path } = folder;
-  const at = { folder: path, log, signal };
-  await using data = await prepareData({
-    ...{ input, tools, dataset, sign, preprocessing: backbone.preprocessing, ...at },
-    onProgress: (pictures) => {
-      report.progress({ stage: 'pictures', ...pictures });
-    },
-  });
   report.data(data.report);
-  const { training_run_id: runId, resume_from: resumeFrom } = input;
-  const resumed = await findResumed({ runId, isRerun, resumeFrom, http: tools.http, sign, ...at });
-  const made = { input, tools, database, dataset, backbone, data, folder: path, report, log };
-  await using run = await trainJob({ ...made, resumed });
-  return await publishRun({ ...made, run, resumedFromEpoch: resumed?.state.sampler.epoch ?? null });
+  const from = { runId: place.runId, isRerun, resumeFrom: input.resume_from };
+  const checkpoints = findCheckpoints({ ...from, folder, http: tools.http, sign, log, signal });
+  await using trained = await trainJob({ ...run, dataset, backbone, data, folder, checkpoints });
+  return await publishRun({ input, place, dataset, backbone, data, run: trained, folder, report });
+}
+
+/** The folder goes with the run: it stays where the job runs again, or asks for that. */
+function folderOf({ input, tools, place, report }: Run) {
+  return {
+    runId: place.runId,
+    root: tools.runsFolder,
+    fate: () =>
+      report.isInterrupted && place.hasRow ? 'goes_on' : input.config.keep_cache ? 'keep' : 'over',
+    onLost: report.stopWith,
+  } as const;
 }
 
 await runIfMain(import.meta.url, handler, { fitnessChecks: classificationFitness() });

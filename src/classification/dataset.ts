@@ -8,7 +8,8 @@ import { noneLeftOut, type Dataset, type Sample } from './sample.ts';
 /** Rows of a dataset are held in memory: an id and a url each. */
 export interface ReadOptions {
   input: Pick<ClassificationInput, 'dataset_id' | 'dataset'>;
-  database: Database;
+  /** For `dataset_id`. */
+  database: Database | undefined;
   warn: (message: string) => void;
   signal: AbortSignal;
 }
@@ -21,7 +22,7 @@ export interface ReadOptions {
 export async function readDataset({ input, database, warn, signal }: ReadOptions): Promise<Dataset> {
   const { dataset_id: id, dataset: legacy } = input;
   let dataset: Dataset;
-  if (id !== undefined) {
+  if (id !== undefined && database !== undefined) {
     if (legacy !== undefined) warn('both dataset_id and dataset are given: dataset_id is used');
     dataset = await readRows({ id, database, warn, signal });
   } else {

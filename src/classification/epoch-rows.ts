@@ -19,6 +19,13 @@ const TRAINING_TYPE = 'cls';
 /** A row that is not taken in this time goes with the next one. */
 const WRITE_MS = 20_000;
 
+/** Of a run that has no row. */
+export const NO_EPOCH_ROWS: EpochRows = {
+  clearAfter: () => Promise.resolve(),
+  add: () => undefined,
+  flush: () => Promise.resolve(),
+};
+
 export function createEpochRows(
   database: Database,
   runId: string,

@@ -33,7 +33,9 @@ export type LegacyDataset = z.infer<typeof LEGACY_DATASET>;
 /** The job's keys, each by itself; what holds between them is input-checks.ts. */
 export const CLASSIFICATION_FIELDS = z.object(
   {
-    training_run_id: uuid().describe('Row of cls_training_runs.'),
+    training_run_id: uuid()
+      .optional()
+      .describe('Row of cls_training_runs. Absent: nothing is stored, and the model is in the output.'),
     dataset_id: uuid().optional().describe('Row of cls_datasets: what to train with.'),
     dataset: LEGACY_DATASET.optional().describe('The images themselves; used where dataset_id is absent.'),
     config: TRAINING_CONFIG.prefault({}).describe('How to train.'),

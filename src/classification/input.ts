@@ -21,7 +21,11 @@ export const CLASSIFICATION_INPUT_JSON_SCHEMA: JsonSchema = inputJsonSchema(CLAS
  */
 export function parseClassificationInput(value: unknown): ClassificationInput {
   const { data_loading, preload_config, ...fields } = parseInput(CLASSIFICATION_FIELDS, value);
-  const issues = [...datasetIssues(fields), ...pairIssue(fields, ['supabase_url', 'supabase_key'])];
+  const issues = [
+    ...runIssues(fields),
+    ...datasetIssues(fields),
+    ...pairIssue(fields, ['supabase_url', 'supabase_key']),
+  ];
   if (issues.length > 0) throw new InputError(issues);
   return {
     ...fields,
@@ -31,16 +35,24 @@ export function parseClassificationInput(value: unknown): ClassificationInput {
   };
 }
 
+/** A run without a row has its images in the job, and nobody to tell: all others have an id. */
+function runIssues({ training_run_id: runId, dataset, dataset_id, api_url }: RunFields): InputIssue[] {
+  const isAlone = dataset !== undefined && dataset_id === undefined && api_url === undefined;
+  if (runId !== undefined || isAlone) return [];
+  return [{ key: 'training_run_id', message: 'is missing; expected a uuid' }];
+}
+
+interface RunFields {
+  training_run_id?: string | undefined;
+  dataset?: LegacyDataset | undefined;
+  dataset_id?: string | undefined;
+  api_url?: string | undefined;
+}
+
 /** Faults that one error names of a list; the first ones tell what is wrong with the others. */
 const MAX_LABEL_ISSUES = 10;
 
-function datasetIssues({
-  dataset_id,
-  dataset,
-}: {
-  dataset_id?: string | undefined;
-  dataset?: LegacyDataset | undefined;
-}): InputIssue[] {
+function datasetIssues({ dataset_id, dataset }: RunFields): InputIssue[] {
   if (dataset_id === undefined && dataset === undefined) {
     return [{ key: 'dataset_id', message: 'is missing; expected a uuid, or a list of images in dataset' }];
   }

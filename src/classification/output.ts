@@ -76,8 +76,10 @@ export interface TrainingStats {
 /** What a job gives back. `error` is there when, and only when, the platform shall call the job FAILED. */
 export interface ClassificationOutput {
   status: 'COMPLETED' | 'CANCELLED' | 'FAILED';
-  training_run_id: string;
+  /** Absent for a run that has no row. */
+  training_run_id?: string;
   metrics?: RunMetrics;
+  /** `cls-models/{run}/model.onnx`; for a run that has no row the model itself, as a `data:` url. */
   model_url?: string;
   onnx_url?: string | null;
   model_info?: ModelInfo;

@@ -5,13 +5,13 @@ import { messageOf } from '../base/errors.ts';
 import { jpegDataUrl } from '../image/encode.ts';
 import type { Backbone } from '../model/backbones.ts';
 import type { ExportReport } from '../training/trainer.ts';
-import type { Database } from '../supabase/database.ts';
-import { ensureModelBucket, uploadArtefact } from './artefacts.ts';
+import { MODEL_FILE } from './artefacts.ts';
 import { checkBatch, evaluateRun, type Evaluation } from './evaluate.ts';
 import type { ClassificationInput } from './input.ts';
 import type { ClassMetrics } from './metrics/metrics.ts';
 import type { Artefact, CompletedParts, ModelInfo, RunMetrics, TrainingStats } from './output.ts';
 import { reportPage, type PictureOfMistake } from './page/report-page.ts';
+import type { RunPlace } from './place.ts';
 import type { PreparedData } from './prepare-data.ts';
 import type { Report } from './report.ts';
 import type { Dataset } from './sample.ts';
@@ -21,7 +21,7 @@ import type { TrainedRun } from './train/run-main.ts';
 
 export interface PublishOptions {
   input: ClassificationInput;
-  database: Database;
+  place: RunPlace;
   dataset: Dataset;
   backbone: Backbone;
   data: PreparedData;
@@ -29,7 +29,6 @@ export interface PublishOptions {
   /** Where the files are written before they are uploaded. */
   folder: string;
   report: Report;
-  resumedFromEpoch: number | null;
 }
 
 const REPORT_FILE = 'report.html';
@@ -42,7 +41,8 @@ const PICTURE_SIDE = 260;
  * @throws StoreError for the model; ModelError `export_differs`
  */
 export async function publishRun(options: PublishOptions): Promise<CompletedParts> {
-  const { input, dataset, backbone, data, run, folder, report } = options;
+  const { input, place, dataset, backbone, data, run, folder, report } = options;
+  const { runId } = place;
   const { classNames } = dataset;
   report.progress({ stage: 'evaluating' });
   const evaluation = await evaluateRun({ run, splits: data.splits, classes: classNames.length });
@@ -52,7 +52,7 @@ export async function publishRun(options: PublishOptions): Promise<CompletedPart
     weights: 'best',
     classNames,
     temperature: evaluation.calibration.temperature,
-    metadata: { training_run_id: input.training_run_id, model_name: backbone.name },
+    metadata: { training_run_id: runId, model_name: backbone.name },
     check: await checkBatch(data.loader, data.splits.val),
   });
   const metrics = metricsOf(options, evaluation);
@@ -62,7 +62,7 @@ export async function publishRun(options: PublishOptions): Promise<CompletedPart
   await writeFile(
     page,
     reportPage({
-      runId: input.training_run_id,
+      runId,
       classNames,
       metrics,
       model,
@@ -79,29 +79,29 @@ export async function publishRun(options: PublishOptions): Promise<CompletedPart
   );
   report.progress({ stage: 'uploading' });
   const artefacts = await uploadAll(options, exported, [page, numbers]);
-  const url = artefacts[basename(exported.files[0] ?? '')]?.url ?? '';
+  const url = artefacts[MODEL_FILE]?.url ?? '';
   return {
     metrics,
     model_url: url,
-    onnx_url: input.config.export_onnx ? url : null,
+    // Once in the output is enough of a whole model.
+    onnx_url: input.config.export_onnx && place.hasRow ? url : null,
     model_info: model,
     class_names: classNames,
-    training_stats: { ...stats, artefacts },
+    training_stats: { ...stats, artefacts: place.hasRow ? artefacts : {} },
   };
 }
 
 async function uploadAll(
-  { input, database, run, report }: PublishOptions,
+  { place, run, report }: PublishOptions,
   exported: ExportReport,
   others: readonly string[],
 ): Promise<Record<string, Artefact>> {
-  const { training_run_id: runId } = input;
   const { signal } = report;
   const artefacts: Record<string, Artefact> = {};
   const upload = async (file: string, name = basename(file)): Promise<void> => {
-    artefacts[name] = await uploadArtefact({ database, runId, name, file, signal });
+    const artefact = await place.artefacts.put(name, file, signal);
+    if (artefact !== undefined) artefacts[name] = artefact;
   };
-  await ensureModelBucket(database, signal);
   for (const file of exported.files) await upload(file);
   for (const file of others) {
     await upload(file).catch((error: unknown) => {
@@ -164,7 +164,7 @@ function modelInfo({ dataset, backbone, run }: PublishOptions, exported: ExportR
   };
 }
 
-function statsOf({ data, run, resumedFromEpoch }: PublishOptions): Omit<TrainingStats, 'artefacts'> {
+function statsOf({ data, run }: PublishOptions): Omit<TrainingStats, 'artefacts'> {
   const { late, batches, waitedMs } = data.loader.statistics;
   return {
     epochs: run.state.rows.length,
@@ -176,7 +176,7 @@ function statsOf({ data, run, resumedFromEpoch }: PublishOptions): Omit<Training
     waited_seconds: waitedMs / 1_000,
     balance: data.balance.told,
     data: data.report,
-    resumed_from_epoch: resumedFromEpoch,
+    resumed_from_epoch: run.resumedFromEpoch,
   };
 }
 

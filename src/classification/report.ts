@@ -4,18 +4,18 @@ import { timeLimit } from '../flow/time-limit.ts';
 import type { EndStatus, HeldRow } from '../job/held-row.ts';
 import type { Values } from '../job/known-columns.ts';
 import { followContext } from '../job/stop.ts';
-import type { Database } from '../supabase/database.ts';
 import type { JobContext } from '../worker/types.ts';
 import type { DataReport } from './data-report.ts';
 import type { EpochRow } from './epoch-row.ts';
-import { createEpochRows } from './epoch-rows.ts';
+import { createEpochRows, NO_EPOCH_ROWS } from './epoch-rows.ts';
 import type { ClassificationInput } from './input.ts';
 import { failedOutput, type ClassificationOutput, type CompletedParts } from './output.ts';
+import type { RunPlace } from './place.ts';
 import { openRunRow, type BestEpoch } from './run-row.ts';
 
 export interface ReportOptions {
-  input: Pick<ClassificationInput, 'training_run_id' | 'config'>;
-  database: Database;
+  input: Pick<ClassificationInput, 'config'>;
+  place: Pick<RunPlace, 'runId' | 'hasRow' | 'database'>;
   context: JobContext;
 }
 
@@ -44,12 +44,14 @@ export interface Report {
   /** Stops the job as if from outside. */
   readonly stopWith: (reason: unknown) => void;
   readonly warn: (message: string) => void;
-  /** The run is under way: the row says so from here on. `isRerun`: it was already, in an earlier attempt. */
+  /** The run is under way: the row says so from here on. `isRerun`: an earlier attempt may have left a checkpoint. */
   start(): Promise<{ isRerun: boolean }>;
   progress(news: RunNews): void;
+  /** Pictures that are there, or that failed. */
+  readonly fetched: (pictures: { done: number; total: number }) => void;
   data(report: DataReport): void;
-  /** Epochs so far, of an earlier attempt; rows of later ones are forgotten. */
-  begin(rows: readonly EpochRow[]): Promise<void>;
+  /** The epochs begin, after so many of an earlier attempt, whose rows these are; rows of later ones are forgotten. */
+  begin(past: { epochs: number; rows: readonly EpochRow[] }): Promise<void>;
   epoch(row: EpochRow): void;
   best(epoch: BestEpoch): void;
   /** Seconds since the start. */
@@ -75,9 +77,11 @@ const SETTLE_STOPPED_MS = 5_000;
 const ERROR_MESSAGE_CHARS = 1_000;
 const TRACEBACK_CHARS = 8_000;
 
-export function openReport({ input, database, context }: ReportOptions): Report {
+export function openReport({ input, place, context }: ReportOptions): Report {
   const { log } = context;
-  const { training_run_id: runId } = input;
+  const { runId } = place;
+  const database = place.hasRow ? place.database : undefined;
+  const named = database === undefined ? {} : { training_run_id: runId };
   const begun = performance.now();
   const stop = followContext(context);
   const warnings: string[] = [];
@@ -90,7 +94,7 @@ export function openReport({ input, database, context }: ReportOptions): Report 
     log.warn(message);
     if (!warnings.includes(message)) warnings.push(message);
   };
-  const epochRows = createEpochRows(database, runId, warn);
+  const epochRows = database === undefined ? NO_EPOCH_ROWS : createEpochRows(database, runId, warn);
   const secondsNow = (): number => Math.round(performance.now() - begun) / 1_000;
 
   const flush = async (limitMs: number): Promise<void> => {
@@ -103,7 +107,7 @@ export function openReport({ input, database, context }: ReportOptions): Report 
   };
 
   const early = (status: 'CANCELLED' | 'FAILED', error: HandlerError): ClassificationOutput =>
-    failedOutput(status, { training_run_id: runId, warnings, seconds: secondsNow(), data }, error);
+    failedOutput(status, { ...named, warnings, seconds: secondsNow(), data }, error);
 
   /** The model is stored, or the run failed for a reason of its own: neither changes with what the row says. */
   const endRow = async (status: EndStatus, columns: Values = {}): Promise<void> => {
@@ -124,9 +128,14 @@ export function openReport({ input, database, context }: ReportOptions): Report 
     async start() {
       // Stopped before it began: a job that runs again elsewhere leaves no trace, and a cancelled one says so.
       if (stop.reason?.code === 'shutdown') throw stop.reason;
+      if (database === undefined) {
+        stop.signal.throwIfAborted();
+        return { isRerun: false };
+      }
       const opened = await openRunRow({
         database,
         runId,
+        requestId: context.requestId,
         progress: () => ({ epoch, best }),
         onStopped: stop.stopWith,
         log,
@@ -140,13 +149,16 @@ export function openReport({ input, database, context }: ReportOptions): Report 
       if (news.stage === 'training') ({ epoch } = news);
       context.progress(news);
     },
+    fetched: (pictures) => {
+      context.progress({ stage: 'pictures', ...pictures } satisfies RunNews);
+    },
     data(report) {
       data = report;
       for (const text of report.warnings) warn(`[Data] ${text}`);
     },
-    async begin(rows) {
-      epoch = Math.min(input.config.epochs, rows.length + 1);
-      await epochRows.clearAfter(rows.length);
+    async begin({ epochs, rows }) {
+      epoch = Math.min(input.config.epochs, epochs + 1);
+      await epochRows.clearAfter(epochs);
       // They are there already, unless they are those of another run that this one goes on from.
       for (const row of rows) epochRows.add(row);
     },
@@ -165,7 +177,7 @@ export function openReport({ input, database, context }: ReportOptions): Report 
     },
     output: (parts) => ({
       status: 'COMPLETED',
-      training_run_id: runId,
+      ...named,
       ...parts,
       warnings,
       seconds: secondsNow(),

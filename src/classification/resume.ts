@@ -31,17 +31,26 @@ const MAX_CHECKPOINT_BYTES = 12_000_000_000;
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 const FETCHED = 'resume-from.safetensors';
 
+/** A checkpoint that the run may go on from. */
+export interface Found extends Resumed {
+  /** Where it was, for people. */
+  from: string;
+  /** Does the job name it? Else an earlier attempt at the run left it. */
+  isAsked: boolean;
+}
+
 /**
- * What the run goes on from: what it left on this machine itself, else what it left in the bucket, else what the job names. Undefined: it begins anew.
+ * Checkpoints that the run may go on from, the best first: what it left on this machine itself, what it left in the
+ * bucket, what the job names.
  * @throws HandlerError `resume_not_found` for what the job names and is not there; ModelError for what is no checkpoint
  */
-export async function findResumed(options: ResumeOptions): Promise<Resumed | undefined> {
+export async function* findCheckpoints(options: ResumeOptions): AsyncGenerator<Found> {
   const { runId, resumeFrom, folder, log } = options;
   const own = await findOwnCheckpoint(folder, log);
-  if (own !== undefined) return told(own, 'this machine', log);
+  if (own !== undefined) yield { ...own, from: 'this machine', isAsked: false };
   const rescued = options.isRerun ? await fetchOwn(options) : undefined;
-  if (rescued !== undefined) return told(rescued, `${MODEL_BUCKET}/${runId}`, log);
-  if (resumeFrom === undefined) return undefined;
+  if (rescued !== undefined) yield { ...rescued, from: `${MODEL_BUCKET}/${runId}`, isAsked: false };
+  if (resumeFrom === undefined) return;
   const path = await fetchTo(resumeFrom, options);
   if (path === undefined) {
     throw new HandlerError(
@@ -50,13 +59,7 @@ export async function findResumed(options: ResumeOptions): Promise<Resumed | und
         `${MODEL_BUCKET}, or an http(s) address`,
     );
   }
-  return told(await readResumed(path), describe(resumeFrom), log);
-}
-
-function told(resumed: Resumed, from: string, log: Log): Resumed {
-  const { epoch, taken } = resumed.state.sampler;
-  log.info(`[Resume] from ${from}: ${epoch} epochs done`, { epoch, taken });
-  return resumed;
+  yield { ...(await readResumed(path)), from: describe(resumeFrom), isAsked: true };
 }
 
 async function fetchOwn(options: ResumeOptions): Promise<Resumed | undefined> {

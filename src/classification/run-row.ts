@@ -24,6 +24,8 @@ export interface BestEpoch {
 export interface RunRowOptions {
   database: Database;
   runId: string;
+  /** The id by which the platform knows the job. */
+  requestId: string;
   progress: () => RunProgress;
   /** Told once when the page cancels the run, or a later run of the job takes it over. */
   onStopped: (reason: StoppedError) => void;
@@ -32,6 +34,7 @@ export interface RunRowOptions {
 }
 
 const WORKING = 'training';
+const COMPLETED = 'completed';
 
 const STATE = z.object({
   status: z.string(),
@@ -40,7 +43,7 @@ const STATE = z.object({
 
 /**
  * Marks the run in `cls_training_runs` as `training` and keeps its row up to date: src/job/held-row.ts has what holds of
- * it. `isRerun`: an earlier attempt at the run was under way.
+ * it. `isRerun`: an earlier attempt at the run was under way, or the platform did not learn that it was completed.
  * @throws StoppedError `cancelled` when the page has cancelled the run already.
  */
 export async function openRunRow({
@@ -56,8 +59,8 @@ export async function openRunRow({
     schema: STATE,
     working: WORKING,
     unfinished: ['pending', 'preparing', 'queued', WORKING],
-    onFound: (found) => {
-      isRerun = found?.status === WORKING;
+    onFound: async (found, isRedelivered) => {
+      isRerun = found?.status === WORKING || (found?.status === COMPLETED && (await isRedelivered()));
     },
     progress: () => columnsOf(progress()),
   });

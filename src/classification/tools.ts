@@ -15,6 +15,8 @@ export interface ClassificationTools {
   runsFolder?: string;
   /** Time between two checkpoints at least; 20 seconds by default. */
   checkpointIntervalMs?: number;
+  /** Between two checkpoints that go to the bucket; ten minutes by default. */
+  uploadIntervalMs?: number;
   close(): Promise<void>;
 }
 

@@ -1,18 +1,20 @@
-import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { findBackbone, RENAMED, type Backbone } from '../model/backbones.ts';
 import { createModelHub, hubOptions } from '../model/hub/hub.ts';
-import type { Database } from '../supabase/database.ts';
-import { uploadArtefact } from './artefacts.ts';
+import { checkpointUploads, type CheckpointUploads } from './checkpoint-uploads.ts';
+import { dataKeyOf } from './data-key.ts';
+import type { TrainingConfig } from './input-config.ts';
 import type { ClassificationInput } from './input.ts';
+import type { RunPlace } from './place.ts';
 import type { PreparedData } from './prepare-data.ts';
 import type { Report } from './report.ts';
+import type { Found } from './resume.ts';
 import { asBestEpoch } from './run-row.ts';
 import type { Dataset } from './sample.ts';
 import type { ClassificationTools } from './tools.ts';
-import { CHECKPOINT_FILE, type Resumed } from './train/checkpoints.ts';
 import { bestOf } from './train/history.ts';
-import type { TrainedRun, TrainNews } from './train/run-main.ts';
+import type { TrainedRun, TrainNews, TrainOptions } from './train/run-main.ts';
+import { takeUp } from './train/take-up.ts';
 import { trainClassifier } from './train/train.ts';
 
 export interface BackboneOptions {
@@ -46,86 +48,73 @@ export async function backboneOf({ input, tools, log, warn, signal }: BackboneOp
 export interface TrainJobOptions {
   input: ClassificationInput;
   tools: ClassificationTools;
-  database: Database;
+  place: RunPlace;
   dataset: Dataset;
   backbone: Backbone;
   data: PreparedData;
   folder: string;
-  resumed: Resumed | undefined;
+  /** What the run may go on from. */
+  checkpoints: AsyncIterable<Found>;
   report: Report;
   log: Log;
 }
 
 /** Trains, and tells of it. */
 export async function trainJob(options: TrainJobOptions): Promise<TrainedRun> {
-  const { input, tools, dataset, backbone, data, folder, resumed, report, log } = options;
+  const { input, tools, place, dataset, backbone, data, folder, report, log } = options;
+  const { config } = input;
   const {
     ONNX_PROVIDERS: providers,
     REQUIRE_GPU: requireGpu = false,
     INFERENCE_THREADS: threads,
   } = tools.settings;
-  await report.begin(resumed?.state.rows ?? []);
-  return trainClassifier({
-    config: input.config,
+  const { signal } = report;
+  await using uploads = checkpointUploads({
+    artefacts: place.artefacts,
+    intervalMs: tools.uploadIntervalMs,
+    log,
+    signal,
+  });
+  const training: TrainOptions = {
+    config,
     backbone,
     splits: data.splits,
-    classes: dataset.classNames.length,
+    data: { classNames: dataset.classNames, key: dataKeyOf(dataset, config) },
     balance: data.balance,
     loader: data.loader,
     folder,
-    resumed,
+    resumed: undefined,
     checkpointIntervalMs: tools.checkpointIntervalMs,
     machine: { providers, requireGpu, ...(threads && { threads }) },
-    news: newsOf(options),
+    news: newsOf(config, report, uploads),
     log,
-    signal: report.signal,
-  });
+    signal,
+  };
+  const resumed = await takeUp(options.checkpoints, training);
+  await report.begin({ epochs: resumed?.state.sampler.epoch ?? 0, rows: resumed?.state.rows ?? [] });
+  return await trainClassifier({ ...training, resumed });
 }
 
-/** A checkpoint goes to the bucket this often: what a run that is started elsewhere loses at most. */
-const UPLOAD_INTERVAL_MS = 10 * 60_000;
-
-function newsOf({ input, database, resumed, report, log }: TrainJobOptions): TrainNews {
-  const rows = [...(resumed?.state.rows ?? [])];
-  const { training_run_id: runId, config } = input;
-  let uploadedAt = performance.now();
-  let uploading = Promise.resolve();
-
-  const upload = async (file: string, signal: AbortSignal): Promise<void> => {
-    await uploadArtefact({ database, runId, name: CHECKPOINT_FILE, file, signal });
-    log.info('[Checkpoint] stored in the bucket');
-  };
-  const failed = (error: unknown): void => {
-    log.warn('the checkpoint could not be stored in the bucket', { error: messageOf(error) });
-  };
-  const best = () => bestOf(rows, config.early_stopping_metric);
+function newsOf(config: TrainingConfig, report: Report, uploads: CheckpointUploads): TrainNews {
   return {
     onFeatures: ({ images, total }) => {
       report.progress({ stage: 'features', done: images, total });
     },
-    onGroundwork: () => undefined,
-    onStep: ({ learningRate, secondsLeft, ...news }) => {
+    onStep: ({ learningRate, secondsLeft, ...news }, rows) => {
       report.progress({
         stage: 'training',
         ...news,
         learning_rate: learningRate,
         seconds_left: Math.round(secondsLeft),
-        best_val_acc: best()?.val_accuracy ?? null,
+        best_val_acc: bestOf(rows, config.early_stopping_metric)?.val_accuracy ?? null,
       });
     },
-    onEpoch: (row) => {
-      rows.push(row);
+    onEpoch: (row, rows) => {
       report.epoch(row);
-      const found = best();
-      if (found !== undefined) report.best(asBestEpoch(found));
+      const best = bestOf(rows, config.early_stopping_metric);
+      if (best !== undefined) report.best(asBestEpoch(best));
     },
-    onCheckpoint: (path) => {
-      if (performance.now() - uploadedAt < UPLOAD_INTERVAL_MS) return;
-      uploadedAt = performance.now();
-      uploading = uploading.then(() => upload(path, report.signal)).catch(failed);
-    },
-    async onShutdown(path) {
-      await upload(path, report.endSignal).catch(failed);
-    },
+    onCheckpoint: uploads.offer,
+    onCutOff: (path) => uploads.last(path, report.endSignal),
   };
 }

@@ -31,7 +31,7 @@ const ATTEMPTS = 8;
 /** Tells the API, if the job names one. The model is stored and the row says so: no answer becomes a warning. */
 export async function tellApi({ input, parts, http, warn }: TellOptions): Promise<void> {
   const { api_url: apiUrl, training_run_id } = input;
-  if (apiUrl === undefined) return;
+  if (apiUrl === undefined || training_run_id === undefined) return;
   const body: WebhookBody = {
     training_run_id,
     status: 'completed',

@@ -12,7 +12,7 @@ import { recallOf, searchCutouts, type CutoutTruth } from './evaluate.ts';
 import { createProgressBar } from './progress-bar.ts';
 import { reportPage } from './report-page.ts';
 import { runJob } from './run-job.ts';
-import { serveEmbedding } from './serve-embedding.ts';
+import { serveHandler } from './serve-handler.ts';
 
 /** `npm run demo`: a matching job on the sample shelf, then a search of each cutout among the products. */
 const COLLECTIONS = { products: 'products_demo', cutouts: 'cutouts_demo' } as const;
@@ -100,11 +100,12 @@ async function runMatchingJob(to: LocalCloud): Promise<EmbeddingOutput> {
     qdrant_url: to.qdrantUrl,
     qdrant_api_key: to.qdrantApiKey,
   };
-  await using embedding = await serveEmbedding(environmentOf(credentials));
+  await using embedding = await serveHandler('embedding', environmentOf(credentials));
   const bar = createProgressBar('embedding');
   try {
     const output = (await runJob({
       baseUrl: embedding.baseUrl,
+      name: 'embedding',
       input: {
         job_id: jobId,
         model_type: 'demo',
@@ -136,16 +137,13 @@ async function runMatchingJob(to: LocalCloud): Promise<EmbeddingOutput> {
   }
 }
 
-/** Of the handler's process: this machine's stores and nobody else's, whatever the shell that runs the demo has. */
+/** Of the handler's process. */
 function environmentOf(credentials: Record<string, string>): Record<string, string> {
   return {
     SUPABASE_URL: credentials.supabase_url ?? '',
     SUPABASE_SERVICE_ROLE_KEY: credentials.supabase_service_key ?? '',
     QDRANT_URL: credentials.qdrant_url ?? '',
     QDRANT_API_KEY: credentials.qdrant_api_key ?? '',
-    RUNPOD_WEBHOOK_GET_JOB: '',
-    LOCAL_ENDPOINT_KEY: '',
-    ALLOW_PRIVATE_HOSTS: '1',
     // The broken files of the shelf are meant to fail: they are in the result, not on the screen.
     LOG_LEVEL: 'error',
   };

@@ -2,9 +2,12 @@ import runpodSdk from 'runpod-sdk';
 import { z } from 'zod';
 
 import { sleep } from '../flow/time.ts';
+import type { HandlerName } from './serve-handler.ts';
 
 export interface SubmitOptions {
   baseUrl: string;
+  /** The endpoint's name. */
+  name: HandlerName;
   input: Record<string, unknown>;
   /** Told what the job reports, as often as it is asked. */
   onProgress: (progress: unknown) => void;
@@ -21,8 +24,8 @@ const STATUS = z.object({ status: z.string(), output: z.unknown().optional(), er
  * Submits a job to an endpoint and follows it to its end, as any client of RunPod's API does. @returns its output.
  * @throws Error with the job's own where it did not complete.
  */
-export async function runJob({ baseUrl, input, onProgress }: SubmitOptions): Promise<unknown> {
-  const endpoint = runpodSdk('no key is needed here', { baseUrl }).endpoint('embedding');
+export async function runJob({ baseUrl, name, input, onProgress }: SubmitOptions): Promise<unknown> {
+  const endpoint = runpodSdk('no key is needed here', { baseUrl }).endpoint(name);
   if (endpoint === null) throw new TypeError('the SDK gave no endpoint');
   const { id } = SUBMITTED.parse(await endpoint.run({ input }, REQUEST_TIMEOUT_MS));
   for (;;) {

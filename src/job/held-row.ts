@@ -36,8 +36,11 @@ export interface HeldRowOptions<Row> {
   working: string;
   /** What the API may have written over ours. A state that ends a job is never taken back by mere progress. */
   unfinished: readonly string[];
-  /** Told once, before the first write, of the row as it is; undefined where there is none. */
-  onFound: (row: Row | undefined) => void;
+  /**
+   * Told once, before the first write, of the row as it is, undefined where there is none; `isRedelivered` asks whether
+   * an earlier run for the same request had it.
+   */
+  onFound: (row: Row | undefined, isRedelivered: () => Promise<boolean>) => void | Promise<void>;
   /** Columns that go with every write. */
   progress: () => Values;
   /** Told once when the page cancels the job, or a later run of it takes it over. */
@@ -85,7 +88,7 @@ export async function holdRow<Row extends { status: string; started_at: string |
   const first = await row.read();
   if (first === undefined) options.warn(`${table} has no row ${id}: progress is not written`);
   if (first?.status === 'cancelled') throw stop('cancelled');
-  options.onFound(first);
+  await options.onFound(first, row.isRedelivered);
   const underWay = (): Values => ({ status: working, ...options.progress() });
   await row.takeOver({
     ...underWay(),

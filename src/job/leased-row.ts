@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import { z } from 'zod';
 
+import { StoreError } from '../base/errors.ts';
 import type { Database, Filter } from '../supabase/database.ts';
 import { knownColumns, type Values } from './known-columns.ts';
 
@@ -16,6 +17,8 @@ export interface LeasedRow<Row> {
   /** What the row's `lease_holder` is while it is this run's; undefined where there is no lease. */
   readonly lease: string | undefined;
   read(signal?: AbortSignal): Promise<Row | undefined>;
+  /** Did an earlier run have the row that the platform started for the same request? */
+  readonly isRedelivered: () => Promise<boolean>;
   /**
    * The first write: from here on the row is this run's, whoever had it before. It carries a lease that each later
    * write asks for. A database without the column has no lease.
@@ -59,8 +62,7 @@ export function leaseRow<Row extends { status: string }>(options: LeasedRowOptio
   const read = (signal?: AbortSignal): Promise<Row | undefined> =>
     database.find({ table, columns: Object.keys(schema.shape).join(','), schema, filters: [mine], signal });
 
-  const supersededBy = async (signal?: AbortSignal): Promise<Stopped | undefined> => {
-    if (held.length === 0) return undefined;
+  const readHolder = async (signal?: AbortSignal): Promise<string | null | undefined> => {
     const row = await database.find({
       table,
       columns: 'lease_holder',
@@ -68,9 +70,17 @@ export function leaseRow<Row extends { status: string }>(options: LeasedRowOptio
       filters: [mine],
       signal,
     });
-    if (row === undefined || row.lease_holder === holder) return undefined;
-    const same = requestId !== '' && row.lease_holder?.startsWith(`${requestId}/`) === true;
-    return same ? 'redelivered' : 'superseded';
+    return row?.lease_holder;
+  };
+
+  const isOfRequest = (of: string | null | undefined): boolean =>
+    requestId !== '' && of?.startsWith(`${requestId}/`) === true;
+
+  const supersededBy = async (signal?: AbortSignal): Promise<Stopped | undefined> => {
+    if (held.length === 0) return undefined;
+    const now = await readHolder(signal);
+    if (now === undefined || now === holder) return undefined;
+    return isOfRequest(now) ? 'redelivered' : 'superseded';
   };
 
   const write = async (
@@ -92,6 +102,15 @@ export function leaseRow<Row extends { status: string }>(options: LeasedRowOptio
       return held.length > 0 ? holder : undefined;
     },
     read,
+    async isRedelivered() {
+      try {
+        return isOfRequest(await readHolder());
+      } catch (error) {
+        // A database without leases does not know.
+        if (error instanceof StoreError && error.code === 'supabase_missing_column') return false;
+        throw error;
+      }
+    },
     write,
     async takeOver(values) {
       // Nothing of an earlier run is asked for: the later one has the job.

@@ -4,6 +4,7 @@ import { dimsOf, requiredInputs } from '../onnx/inspect.ts';
 import { CATALOGUE } from './catalogue.ts';
 import { findPlacedModel, type ModelFiles, type ModelPlace, type PlacesOptions } from './files.ts';
 import { buildDemoDescriptor } from './small/demo-descriptor.ts';
+import { buildSmallConv } from './small/small-conv.ts';
 
 /** Models that a classifier may be trained from, by the names that jobs use (timm's). */
 export const BACKBONE_NAMES = [
@@ -32,6 +33,7 @@ export const BACKBONE_NAMES = [
   'dinov2_vits14',
   'dinov2_vitb14',
   'demo',
+  'demo_conv',
 ] as const;
 export type BackboneName = (typeof BACKBONE_NAMES)[number];
 
@@ -79,41 +81,45 @@ const row = (side: number, crop: number, normalise: Row['normalise'], source: Ro
   source,
 });
 
+/** Models that are built here: they are for demonstrations and tests. */
+type OwnName = 'demo' | 'demo_conv';
+
 /** docs/models.md says which of these files were seen. */
-const ROWS: Readonly<Record<Exclude<BackboneName, 'demo' | 'efficientnetv2_s' | 'efficientnetv2_m'>, Row>> = {
-  vit_tiny_patch16_224: row(224, 0.9, HALF, timm('vit_tiny_patch16_224.augreg_in21k_ft_in1k')),
-  vit_small_patch16_224: row(224, 0.9, HALF, timm('vit_small_patch16_224.augreg_in21k_ft_in1k')),
-  vit_base_patch16_224: row(224, 0.9, HALF, hub('Xenova/vit-base-patch16-224')),
-  vit_large_patch16_224: row(224, 0.9, HALF, timm('vit_large_patch16_224.augreg_in21k_ft_in1k')),
-  convnext_tiny: row(224, 0.875, IMAGENET, hub('Xenova/convnext-tiny-224')),
-  convnext_small: row(224, 0.875, IMAGENET, timm('convnext_small.fb_in22k_ft_in1k')),
-  convnext_base: row(224, 0.875, IMAGENET, hub('Xenova/convnext-base-224')),
-  efficientnet_b0: row(224, 0.875, IMAGENET, timm('efficientnet_b0.ra_in1k')),
-  efficientnet_b1: row(240, 0.882, HALF, timm('efficientnet_b1.ra4_e3600_r240_in1k')),
-  efficientnet_b2: row(256, 0.875, IMAGENET, timm('efficientnet_b2.ra_in1k')),
-  efficientnet_b3: row(288, 0.875, IMAGENET, timm('efficientnet_b3.ra2_in1k')),
-  efficientnetv2_rw_s: row(288, 0.95, IMAGENET, timm('efficientnetv2_rw_s.ra2_in1k')),
-  efficientnetv2_rw_m: row(320, 0.95, IMAGENET, timm('efficientnetv2_rw_m.agc_in1k')),
-  tf_efficientnetv2_s: row(300, 0.95, HALF, timm('tf_efficientnetv2_s.in21k_ft_in1k')),
-  tf_efficientnetv2_m: row(384, 0.95, HALF, timm('tf_efficientnetv2_m.in21k_ft_in1k')),
-  swin_tiny_patch4_window7_224: row(224, 0.9, IMAGENET, hub('Xenova/swin-tiny-patch4-window7-224')),
-  swin_small_patch4_window7_224: row(
-    224,
-    0.9,
-    IMAGENET,
-    timm('swin_small_patch4_window7_224.ms_in22k_ft_in1k'),
-  ),
-  swin_base_patch4_window7_224: row(
-    224,
-    0.9,
-    IMAGENET,
-    timm('swin_base_patch4_window7_224.ms_in22k_ft_in1k'),
-  ),
-  resnet50: row(224, 0.95, IMAGENET, hub('Xenova/resnet-50')),
-  resnet101: row(224, 0.95, IMAGENET, timm('resnet101.a1h_in1k')),
-  dinov2_vits14: row(224, 0.875, IMAGENET, hub('onnx-community/dinov2-small')),
-  dinov2_vitb14: row(224, 0.875, IMAGENET, hub('onnx-community/dinov2-base')),
-};
+const ROWS: Readonly<Record<Exclude<BackboneName, OwnName | 'efficientnetv2_s' | 'efficientnetv2_m'>, Row>> =
+  {
+    vit_tiny_patch16_224: row(224, 0.9, HALF, timm('vit_tiny_patch16_224.augreg_in21k_ft_in1k')),
+    vit_small_patch16_224: row(224, 0.9, HALF, timm('vit_small_patch16_224.augreg_in21k_ft_in1k')),
+    vit_base_patch16_224: row(224, 0.9, HALF, hub('Xenova/vit-base-patch16-224')),
+    vit_large_patch16_224: row(224, 0.9, HALF, timm('vit_large_patch16_224.augreg_in21k_ft_in1k')),
+    convnext_tiny: row(224, 0.875, IMAGENET, hub('Xenova/convnext-tiny-224')),
+    convnext_small: row(224, 0.875, IMAGENET, timm('convnext_small.fb_in22k_ft_in1k')),
+    convnext_base: row(224, 0.875, IMAGENET, hub('Xenova/convnext-base-224')),
+    efficientnet_b0: row(224, 0.875, IMAGENET, timm('efficientnet_b0.ra_in1k')),
+    efficientnet_b1: row(240, 0.882, HALF, timm('efficientnet_b1.ra4_e3600_r240_in1k')),
+    efficientnet_b2: row(256, 0.875, IMAGENET, timm('efficientnet_b2.ra_in1k')),
+    efficientnet_b3: row(288, 0.875, IMAGENET, timm('efficientnet_b3.ra2_in1k')),
+    efficientnetv2_rw_s: row(288, 0.95, IMAGENET, timm('efficientnetv2_rw_s.ra2_in1k')),
+    efficientnetv2_rw_m: row(320, 0.95, IMAGENET, timm('efficientnetv2_rw_m.agc_in1k')),
+    tf_efficientnetv2_s: row(300, 0.95, HALF, timm('tf_efficientnetv2_s.in21k_ft_in1k')),
+    tf_efficientnetv2_m: row(384, 0.95, HALF, timm('tf_efficientnetv2_m.in21k_ft_in1k')),
+    swin_tiny_patch4_window7_224: row(224, 0.9, IMAGENET, hub('Xenova/swin-tiny-patch4-window7-224')),
+    swin_small_patch4_window7_224: row(
+      224,
+      0.9,
+      IMAGENET,
+      timm('swin_small_patch4_window7_224.ms_in22k_ft_in1k'),
+    ),
+    swin_base_patch4_window7_224: row(
+      224,
+      0.9,
+      IMAGENET,
+      timm('swin_base_patch4_window7_224.ms_in22k_ft_in1k'),
+    ),
+    resnet50: row(224, 0.95, IMAGENET, hub('Xenova/resnet-50')),
+    resnet101: row(224, 0.95, IMAGENET, timm('resnet101.a1h_in1k')),
+    dinov2_vits14: row(224, 0.875, IMAGENET, hub('onnx-community/dinov2-small')),
+    dinov2_vitb14: row(224, 0.875, IMAGENET, hub('onnx-community/dinov2-base')),
+  };
 
 /** Outputs that hold features in files that end in them; a file with none of them ends in a classifier. */
 const FEATURE_OUTPUTS: FeatureOutputs = [
@@ -149,10 +155,24 @@ export async function findBackbone(
   };
 }
 
+/** Random weights: whatever it can do it has learnt here. */
+const buildConv = () => buildSmallConv({ size: CONV_SIDE, channels: 32 });
+const CONV_SIDE = 64;
+const CONV_PREPROCESSING: Preprocessing = {
+  resize: { kind: 'exact', width: CONV_SIDE, height: CONV_SIDE },
+  resample: 'bilinear',
+  crop: null,
+  rescale: RESCALE,
+  ...HALF,
+  ...POLICY,
+};
+
 function placeOf(name: BackboneName): ModelPlace {
   if (name === 'demo') {
     return { name, source: null, preprocessing: CATALOGUE.demo.preprocessing, build: buildDemoDescriptor };
   }
+  if (name === 'demo_conv')
+    return { name, source: null, preprocessing: CONV_PREPROCESSING, build: buildConv };
   const { source, side, crop, normalise } = ROWS[name as keyof typeof ROWS];
   const preprocessing: Preprocessing = {
     resize: { kind: 'shortest_edge', size: Math.floor(side / crop) },

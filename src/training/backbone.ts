@@ -41,9 +41,13 @@ export interface PlacedBackbone extends Backbone, AsyncDisposable {
  * same weight in both.
  * @throws ModelError `model_mismatch` where the file has no such output, or ends in no linear classifier.
  */
-export async function placeBackbone(base: BaseModel, features: FeatureSource): Promise<PlacedBackbone> {
+export async function placeBackbone(
+  base: BaseModel,
+  features: FeatureSource,
+  parent = tmpdir(),
+): Promise<PlacedBackbone> {
   const { model, ...backbone } = await readBackbone(base, features);
-  const folder = await mkdtemp(join(tmpdir(), 'gpu-handlers-training-'));
+  const folder = await mkdtemp(join(parent, 'gpu-handlers-training-'));
   const dispose = (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
     const name = base.folder === null ? `${base.name}.onnx` : basename(base.where);

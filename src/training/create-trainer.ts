@@ -19,7 +19,7 @@ export interface TrainerParts {
 /**
  * A trainer that is ready: the file read, its graphs written and proven by one run, the state made.
  * @throws ModelError that says what is wrong with the file or the providers: `model_mismatch`, `model_not_trainable`,
- * `operator_not_trainable`, `gpu_required`, `model_load_failed`, `out_of_memory`.
+ * `operator_not_trainable`, `gpu_required`, `model_load_failed`, `out_of_memory`; or the signal's reason.
  */
 export async function createTrainer(options: TrainerOptions, parts: TrainerParts = {}): Promise<Trainer> {
   const { createHost = createGraphHost } = parts;
@@ -28,7 +28,8 @@ export async function createTrainer(options: TrainerOptions, parts: TrainerParts
   const host = createHost({ providers, requireGpu, log, ...(threads === undefined ? {} : { threads }) });
   let backbone: PlacedBackbone | undefined;
   try {
-    backbone = await placeBackbone(options.model, options.features);
+    backbone = await placeBackbone(options.model, options.features, options.folder);
+    options.signal?.throwIfAborted();
     const extractor = options.strategy.kind === 'head' ? await extract(host, backbone, options) : undefined;
     const engines = await openEngines({
       host,

@@ -27,9 +27,10 @@ const TRIAL_ROWS = 4;
 
 /** Loads the graphs and makes the state what the first step finds. */
 export async function openEngines({ host, options, networkOf }: EnginesOptions): Promise<Engines> {
-  const { batchSize, strategy, log } = options;
+  const { batchSize, strategy, log, signal } = options;
   const load = async (rows: number, onNetwork?: (network: Network) => Promise<void>): Promise<Engine> => {
     for (let fitting = rows; ; fitting = half(fitting)) {
+      signal?.throwIfAborted();
       try {
         const network = await networkOf(fitting);
         const engine = await loadEngine(host, network, options);

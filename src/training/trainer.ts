@@ -74,6 +74,10 @@ export interface TrainerOptions {
   requireGpu: boolean;
   /** CPU threads of one run; by default the machine's cores. */
   threads?: number;
+  /** Where passing files go; by default the system's own folder for these. */
+  folder?: string;
+  /** Looked at while the trainer is made, between two runs. */
+  signal?: AbortSignal;
   log: Log;
 }
 

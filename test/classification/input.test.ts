@@ -298,7 +298,7 @@ describe('what is refused, by its key', () => {
 
   test('a model that is not known is shown, with those that are', () => {
     expect(configIssues({ model_name: 'resnet18' })['config.model_name']).toMatch(
-      /^expected one of vit_tiny_patch16_224, .*, demo, found "resnet18"$/,
+      /^expected one of vit_tiny_patch16_224, .*, demo, demo_conv, found "resnet18"$/,
     );
   });
 
@@ -316,10 +316,18 @@ describe('what is refused, by its key', () => {
   });
 
   test('a run without an id, or with nothing to train with', () => {
-    expect(issuesOf({ config: {} })).toEqual({ training_run_id: 'is missing; expected a uuid' });
-    expect(issuesOf({ training_run_id: RUN })).toEqual({
-      dataset_id: 'is missing; expected a uuid, or a list of images in dataset',
-    });
+    const training_run_id = 'is missing; expected a uuid';
+    const dataset_id = 'is missing; expected a uuid, or a list of images in dataset';
+    expect(issuesOf({ config: {} })).toEqual({ training_run_id, dataset_id });
+    expect(issuesOf({ training_run_id: RUN })).toEqual({ dataset_id });
+    expect(issuesOf({ dataset_id: DATASET })).toEqual({ training_run_id });
+  });
+
+  test('a run that carries its images needs no id, unless someone is to be told of it', () => {
+    const dataset = { train_urls: [{ url: 'a.jpg', label: 0 }], class_names: ['a', 'b'] };
+    expect(parseClassificationInput({ dataset }).training_run_id).toBeUndefined();
+    const api_url = 'https://api.example.invalid';
+    expect(issuesOf({ dataset, api_url })).toEqual({ training_run_id: 'is missing; expected a uuid' });
   });
 
   test('a label that names no class', () => {

@@ -85,7 +85,14 @@ test('demo is built here, and has no weights that could learn', async () => {
   expect(found.features).toEqual([{ name: 'image_embeds', pooling: 'as_is' }]);
 });
 
-test.each(BACKBONE_NAMES.filter((name) => name !== 'demo'))(
+test('demo_conv is built here, and all its weights can learn', async () => {
+  const found = await findBackbone('demo_conv', { side: 224 });
+  expect(found).toMatchObject({ name: 'demo_conv', side: 64, folder: null, isTrainable: true });
+  expect(found.preprocessing.resize).toEqual({ kind: 'exact', width: 64, height: 64 });
+  expect(found.features).toBeNull();
+});
+
+test.each(BACKBONE_NAMES.filter((name) => !name.startsWith('demo')))(
   '%s is looked for by its name, and where it is published is said',
   async (name) => {
     const meant = RENAMED[name] ?? name;

@@ -21,10 +21,18 @@ export interface Groundwork {
   statistics: FeatureStatistics | null;
 }
 
+/** What a checkpoint's numbers are about. */
+export interface RunData {
+  classNames: readonly string[];
+  /** `dataKeyOf` of the dataset. */
+  key: string;
+}
+
 export interface Resumed {
   checkpoint: Checkpoint;
   state: EpochsState;
   groundwork: Groundwork;
+  data: RunData;
 }
 
 export const CHECKPOINT_FILE = 'checkpoint.safetensors';
@@ -32,6 +40,7 @@ export const CHECKPOINT_FILE = 'checkpoint.safetensors';
 const numbers = z.array(z.number());
 const REST = z.object({
   epochs: z.custom<Omit<EpochsState, 'sampler'>>((value) => typeof value === 'object' && value !== null),
+  data: z.object({ classNames: z.array(z.string()), key: z.string() }),
   plan: z.custom<Plan>((value) => typeof value === 'string'),
   baselines: z.custom<Baselines>().nullable(),
   headAccuracy: z.number().nullable(),
@@ -42,6 +51,7 @@ export interface CheckpointsOptions {
   folder: string;
   trainer: Trainer;
   groundwork: Groundwork;
+  data: RunData;
   /** Between two at least. */
   intervalMs?: number | undefined;
   log: Log;
@@ -59,7 +69,7 @@ const INTERVAL_MS = 20_000;
 const TIME_SHARE = 20;
 
 export function openCheckpoints(options: CheckpointsOptions): Checkpoints {
-  const { folder, trainer, groundwork, intervalMs = INTERVAL_MS, log } = options;
+  const { folder, trainer, groundwork, data, intervalMs = INTERVAL_MS, log } = options;
   const path = join(folder, CHECKPOINT_FILE);
   let next = performance.now() + intervalMs;
   const write = async (state: EpochsState): Promise<void> => {
@@ -68,6 +78,7 @@ export function openCheckpoints(options: CheckpointsOptions): Checkpoints {
     const { mean, deviation } = groundwork.statistics ?? {};
     const rest = {
       epochs,
+      data,
       ...groundwork,
       statistics: mean && deviation ? { mean: [...mean], deviation: [...deviation] } : null,
     };
@@ -90,9 +101,10 @@ export function openCheckpoints(options: CheckpointsOptions): Checkpoints {
 /** What a checkpoint's file says. @throws ModelError as `readCheckpoint` does, ZodError for one of another program */
 export async function readResumed(path: string): Promise<Resumed> {
   const checkpoint = await readCheckpoint(path);
-  const { epochs, statistics, ...groundwork } = REST.parse(checkpoint.rest);
+  const { epochs, data, statistics, ...groundwork } = REST.parse(checkpoint.rest);
   return {
     checkpoint,
+    data,
     state: { ...epochs, sampler: { ...checkpoint.sampler } },
     groundwork: {
       ...groundwork,

@@ -2,7 +2,6 @@ import { ModelError, StoppedError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { ExecutionProvider } from '../../base/settings.ts';
 import type { Backbone } from '../../model/backbones.ts';
-import { configurationOf } from '../../training/configuration.ts';
 import { createTrainer } from '../../training/create-trainer.ts';
 import type { Trainer, TrainerOptions } from '../../training/trainer.ts';
 import type { Balance } from '../balance.ts';
@@ -10,7 +9,7 @@ import type { EpochRow } from '../epoch-row.ts';
 import type { TrainingConfig } from '../input-config.ts';
 import type { Loader } from '../pictures/loader.ts';
 import type { Splits } from '../plan-data.ts';
-import { openCheckpoints, type Groundwork, type Resumed } from './checkpoints.ts';
+import { openCheckpoints, type Groundwork, type Resumed, type RunData } from './checkpoints.ts';
 import type { Course } from './course.ts';
 import { freshState, runEpochs, type EpochsState, type StepNews, type StoppedBecause } from './epochs.ts';
 import { scheduleOf } from './specs.ts';
@@ -19,7 +18,7 @@ export interface TrainOptions {
   config: TrainingConfig;
   backbone: Backbone;
   splits: Splits;
-  classes: number;
+  data: RunData;
   balance: Balance;
   loader: Loader;
   /** Where checkpoints are kept. */
@@ -36,13 +35,13 @@ export interface TrainOptions {
 /** What is told while a run goes on. */
 export interface TrainNews {
   onFeatures: (progress: { images: number; total: number }) => void;
-  onGroundwork: (groundwork: Groundwork) => void;
-  onStep: (news: StepNews) => void;
-  onEpoch: (row: EpochRow) => void;
+  /** `rows`: of all epochs so far. */
+  onStep: (news: StepNews, rows: readonly EpochRow[]) => void;
+  onEpoch: (row: EpochRow, rows: readonly EpochRow[]) => void;
   /** Told of each checkpoint that lies in the folder; what it resolves to is not waited for. */
   onCheckpoint: (path: string) => void;
-  /** The platform stops the run: its last chance to put a checkpoint where the next attempt finds it. */
-  onShutdown: (path: string) => Promise<void>;
+  /** The run ends before it is done, and its checkpoint is worth going on from: it is to be put where that is found. */
+  onCutOff: (path: string) => Promise<void>;
 }
 
 /** A trained model, with what is needed to measure it and to write it. */
@@ -52,6 +51,8 @@ export interface TrainedRun extends AsyncDisposable {
   groundwork: Groundwork;
   state: EpochsState;
   stoppedBecause: StoppedBecause;
+  /** Null: it began anew. */
+  resumedFromEpoch: number | null;
   checkpoint: string;
 }
 
@@ -65,10 +66,8 @@ export interface Main {
 
 /** The epochs that the job asks for, with checkpoints; those of an earlier attempt count. */
 export async function runMain(options: TrainOptions, main: Main): Promise<TrainedRun> {
-  const { config, classes, folder, resumed, news, log, signal } = options;
+  const { config, data, folder, resumed, news, log, signal } = options;
   const { groundwork } = main;
-  news.onGroundwork(groundwork);
-  await refuseOther(main.trainerOptions, resumed);
   const trainer = await createTrainer(main.trainerOptions);
   try {
     if (resumed !== undefined) await trainer.restore(resumed.checkpoint.trainer);
@@ -78,15 +77,17 @@ export async function runMain(options: TrainOptions, main: Main): Promise<Traine
       folder,
       trainer,
       groundwork,
+      data,
       intervalMs: options.checkpointIntervalMs,
       log,
     });
     const { steps } = course;
     const { epochs } = config;
+    const resumedFromEpoch = resumed?.state.sampler.epoch ?? null;
     log.info(`[Training] ${groundwork.plan} on ${trainer.provider}: ${epochs} epochs of ${steps} steps`, {
       ...trainer.parameters,
       micro_batch: trainer.microBatch,
-      resumed_from_epoch: resumed === undefined ? undefined : state.sampler.epoch,
+      resumed_from_epoch: resumedFromEpoch,
     });
     const stoppedBecause = await runEpochs({
       trainer,
@@ -94,19 +95,19 @@ export async function runMain(options: TrainOptions, main: Main): Promise<Traine
       schedule: scheduleOf({ config, rate: main.rate, epochs, steps }),
       config,
       epochs,
-      classes,
+      classes: data.classNames.length,
       state,
-      onStep: news.onStep,
-      onEpoch: news.onEpoch,
+      onStep: (step) => news.onStep(step, state.rows),
+      onEpoch: (row) => news.onEpoch(row, state.rows),
       onRest: async (now) => {
         if (await checkpoints.offer(now)) news.onCheckpoint(checkpoints.path);
       },
       log,
       signal,
     }).catch(async (error: unknown) => {
-      if (signal.reason instanceof StoppedError && signal.reason.code === 'shutdown') {
+      if (isToGoOn(error, signal)) {
         await checkpoints.write(state);
-        await news.onShutdown(checkpoints.path);
+        await news.onCutOff(checkpoints.path);
       }
       throw error;
     });
@@ -117,6 +118,7 @@ export async function runMain(options: TrainOptions, main: Main): Promise<Traine
       groundwork,
       state,
       stoppedBecause,
+      resumedFromEpoch,
       checkpoint: checkpoints.path,
       [Symbol.asyncDispose]: () => trainer.close(),
     };
@@ -126,14 +128,8 @@ export async function runMain(options: TrainOptions, main: Main): Promise<Traine
   }
 }
 
-/** @throws ModelError `checkpoint_mismatch`, before the trainer is made */
-async function refuseOther(options: TrainerOptions, resumed: Resumed | undefined): Promise<void> {
-  if (resumed === undefined) return;
-  const configuration = await configurationOf(options);
-  if (resumed.checkpoint.trainer.configuration === configuration) return;
-  throw new ModelError(
-    'checkpoint_mismatch',
-    'the checkpoint to resume from is of another configuration: resume with the same model, classes, strategy, loss, ' +
-      'optimiser, batch size and data, or start anew',
-  );
+/** A shutdown: the job runs again. A loss that is not finite: another rate may do, and the weights are those before it. */
+function isToGoOn(error: unknown, signal: AbortSignal): boolean {
+  if (signal.aborted) return signal.reason instanceof StoppedError && signal.reason.code === 'shutdown';
+  return error instanceof ModelError && error.code === 'loss_not_finite';
 }

@@ -3,7 +3,7 @@ import type { ExecutionProvider } from '../../base/settings.ts';
 import { outputSize } from '../../image/preprocessing.ts';
 import { isGpu } from '../../model/providers.ts';
 import { createTrainer } from '../../training/create-trainer.ts';
-import type { HeadWeights, Trainer, TrainerOptions } from '../../training/trainer.ts';
+import type { HeadWeights, Trainer } from '../../training/trainer.ts';
 import { RECIPES } from '../augment/recipe.ts';
 import { classificationMetrics } from '../metrics/metrics.ts';
 import type { Groundwork } from './checkpoints.ts';
@@ -13,7 +13,8 @@ import { featureCourse } from './feature-course.ts';
 import { pixelCourse } from './pixel-course.ts';
 import { baselinesOf, probe, type Probe } from './probe.ts';
 import { runMain, type TrainedRun, type TrainOptions } from './run-main.ts';
-import { HEAD_RATE_FACTOR, lossOf, optimiserOf, planOf, scheduleOf, strategyOf, type Plan } from './specs.ts';
+import { HEAD_RATE_FACTOR, planOf, scheduleOf, type Plan } from './specs.ts';
+import { mainTrainerOptions, trainerOptions } from './trainer-options.ts';
 
 /** Epochs of the head that all weights begin from. */
 const HEAD_EPOCHS = 20;
@@ -50,7 +51,11 @@ export async function trainClassifier(options: TrainOptions): Promise<TrainedRun
   });
   const groundwork: Groundwork = resumed?.groundwork ?? {
     plan: planFor(options, found.provider),
-    baselines: await baselinesOf(found, options),
+    baselines: await baselinesOf(found, {
+      classes: options.data.classNames.length,
+      log: options.log,
+      signal,
+    }),
     headAccuracy: null,
     statistics: found.statistics,
   };
@@ -65,38 +70,9 @@ function planFor({ config, backbone }: TrainOptions, provider: string): Plan {
   return planOf(config, { hasGpu, isTrainable: backbone.isTrainable });
 }
 
-function trainerOptions(options: TrainOptions, plan: Exclude<Plan, 'head_then_full'>): TrainerOptions {
-  const { config, backbone, classes, machine, splits, log } = options;
-  const batch = config.batch_size * config.gradient_accumulation;
-  return {
-    model: backbone,
-    features:
-      backbone.features === null
-        ? { kind: 'before_classifier' }
-        : { kind: 'output', outputs: backbone.features },
-    classes,
-    strategy: strategyOf(plan, config),
-    loss: lossOf(config),
-    optimiser: optimiserOf(config),
-    clipNorm: config.gradient_clip === 0 ? null : config.gradient_clip,
-    averageDecay: config.use_ema ? config.ema_decay : null,
-    dropRate: config.drop_rate,
-    batchSize: Math.max(1, Math.min(batch, splits.train.length)),
-    pixels: 'uint8',
-    seed: config.seed,
-    ...machine,
-    log,
-  };
-}
-
 async function trainHead(options: TrainOptions, groundwork: Groundwork, found: Probe): Promise<TrainedRun> {
-  const { config, resumed } = options;
-  const { statistics } = groundwork;
-  const withHead: TrainerOptions = {
-    ...trainerOptions(options, 'head'),
-    ...(statistics && { featureStatistics: statistics }),
-    ...(resumed && { microBatch: resumed.checkpoint.trainer.microBatch }),
-  };
+  const { config } = options;
+  const withHead = mainTrainerOptions(options, groundwork);
   return runMain(options, {
     trainerOptions: withHead,
     groundwork,
@@ -106,11 +82,11 @@ async function trainHead(options: TrainOptions, groundwork: Groundwork, found: P
 }
 
 function featureCourseOf(options: TrainOptions, found: Probe, trainer: Trainer, batchSize: number): Course {
-  const { config, classes, balance, signal } = options;
+  const { config, data, balance, signal } = options;
   return featureCourse({
     trainer,
     ...found,
-    classes,
+    classes: data.classNames.length,
     mixupAlpha: config.use_mixup ? config.mixup_alpha : 0,
     balance,
     batchSize,
@@ -124,7 +100,8 @@ async function firstHead(
   options: TrainOptions,
   found: Probe,
 ): Promise<{ head: HeadWeights; accuracy: number }> {
-  const { config, classes, log, signal } = options;
+  const { config, data, log, signal } = options;
+  const classes = data.classNames.length;
   const withHead = { ...trainerOptions(options, 'head'), featureStatistics: found.statistics };
   await using trainer = await createTrainer(withHead);
   const course = featureCourseOf(options, found, trainer, withHead.batchSize);
@@ -154,14 +131,8 @@ function trainOnPixels(
   groundwork: Groundwork,
   head?: HeadWeights,
 ): Promise<TrainedRun> {
-  const { config, backbone, loader, splits, classes, balance, resumed, signal } = options;
-  const { plan, statistics } = groundwork;
-  const withStart: TrainerOptions = {
-    ...trainerOptions(options, plan === 'head_then_full' ? 'full' : plan),
-    ...(statistics && { featureStatistics: statistics }),
-    ...(head && { head }),
-    ...(resumed && { microBatch: resumed.checkpoint.trainer.microBatch }),
-  };
+  const { config, backbone, loader, splits, data, balance, signal } = options;
+  const withStart = { ...mainTrainerOptions(options, groundwork), ...(head && { head }) };
   return runMain(options, {
     trainerOptions: withStart,
     groundwork,
@@ -171,7 +142,7 @@ function trainOnPixels(
         trainer,
         loader,
         splits,
-        classes,
+        classes: data.classNames.length,
         size: outputSize(backbone.preprocessing),
         recipe: RECIPES[config.augmentation],
         mix: config.use_mixup ? { mixupAlpha: config.mixup_alpha, cutmixAlpha: config.cutmix_alpha } : null,

@@ -14,22 +14,39 @@ export interface ServedHandler extends AsyncDisposable {
   baseUrl: string;
 }
 
-// The compiler does not rewrite this name: the handler's file has the ending that this one runs with.
-const HANDLER = fileURLToPath(
-  new URL(`../../handlers/embedding${extname(import.meta.url)}`, import.meta.url),
-);
+/** A file of handlers/. */
+export type HandlerName = 'embedding' | 'cls';
+
 /** How long it may take to end by itself. */
 const END_MS = 5_000;
 const ANNOUNCEMENT = z.object({ base_url: z.url() });
 
+/** Of the shell that runs a demo, what would make its handler speak to others than this machine's own stores. */
+const NOBODY_ELSE = {
+  SUPABASE_URL: '',
+  SUPABASE_SERVICE_ROLE_KEY: '',
+  QDRANT_URL: '',
+  QDRANT_API_KEY: '',
+  RUNPOD_WEBHOOK_GET_JOB: '',
+  LOCAL_ENDPOINT_KEY: '',
+  ALLOW_PRIVATE_HOSTS: '1',
+};
+
 /**
- * The embedding handler as an endpoint on this machine, in a process of its own, at any port that is free. It ends with
- * this process, however that ends; on SIGINT and SIGTERM this process ends after it.
+ * A handler as an endpoint on this machine, in a process of its own, at any port that is free. It ends with this
+ * process, however that ends; on SIGINT and SIGTERM this process ends after it.
  */
-export async function serveEmbedding(environment: Record<string, string>): Promise<ServedHandler> {
-  const child = fork(HANDLER, ['--rp_serve_api', '--rp_api_port', '0'], {
+export async function serveHandler(
+  name: HandlerName,
+  environment: Record<string, string>,
+): Promise<ServedHandler> {
+  // The compiler does not rewrite this name: the handler's file has the ending that this one runs with.
+  const handler = fileURLToPath(
+    new URL(`../../handlers/${name}${extname(import.meta.url)}`, import.meta.url),
+  );
+  const child = fork(handler, ['--rp_serve_api', '--rp_api_port', '0'], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-    env: environmentWith(environment),
+    env: environmentWith({ ...NOBODY_ELSE, ...environment }),
   });
   const exited = once(child, 'exit');
   const end = async (): Promise<void> => {
@@ -50,7 +67,7 @@ export async function serveEmbedding(environment: Record<string, string>): Promi
   };
   try {
     const line = await Promise.race([firstLine(child.stdout), exited]);
-    if (typeof line !== 'string') throw new Error('the embedding handler ended before it served');
+    if (typeof line !== 'string') throw new Error(`the handler ${name} ended before it served`);
     return { baseUrl: ANNOUNCEMENT.parse(JSON.parse(line)).base_url, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
@@ -59,7 +76,7 @@ export async function serveEmbedding(environment: Record<string, string>): Promi
 }
 
 async function firstLine(output: Readable | null): Promise<string> {
-  if (output === null) throw new TypeError('the embedding handler has no standard output');
+  if (output === null) throw new TypeError('the handler has no standard output');
   const [line] = (await once(createInterface(output), 'line')) as [string];
   return line;
 }

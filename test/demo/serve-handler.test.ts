@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 
-const MODULE = fileURLToPath(new URL('../../src/demo/serve-embedding.ts', import.meta.url));
+const MODULE = fileURLToPath(new URL('../../src/demo/serve-handler.ts', import.meta.url));
 
 let folder = '';
 let demo: ChildProcess;
@@ -23,8 +23,8 @@ afterEach(async () => {
 /** A program that serves the handler as the demo does, and goes on with these statements. */
 async function start(then: string): Promise<{ exited: Promise<unknown[]>; health: () => Promise<number> }> {
   const source = `
-    import { serveEmbedding } from ${JSON.stringify(MODULE)};
-    await using served = await serveEmbedding({ SUPABASE_URL: '', QDRANT_URL: '', LOG_LEVEL: 'error' });
+    import { serveHandler } from ${JSON.stringify(MODULE)};
+    await using served = await serveHandler('embedding', { LOG_LEVEL: 'error' });
     console.log(served.baseUrl);
     ${then}`;
   await writeFile(join(folder, 'demo.mjs'), source);
