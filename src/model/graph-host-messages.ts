@@ -45,7 +45,7 @@ export interface LoadedGraph {
   /** Providers before it that did not come up. */
   failures: ProviderFailure[];
   placement?: Placement;
-  /** Time of one run on zeros, in milliseconds. */
+  /** Time of a second run on zeros, in milliseconds. */
   runMs: number;
   /** Lengths of the outputs. */
   outputs: Readonly<Record<string, readonly number[]>>;

@@ -20,8 +20,8 @@ export interface GraphHost extends AsyncDisposable {
   /** Where the graphs run; undefined until the first one was loaded. */
   readonly provider: ExecutionProvider | undefined;
   /**
-   * Loads a graph whose inputs' lengths are all fixed, in the place of one of the same name, and proves it by one run
-   * on zeros. A path is for graphs with weights in files beside them.
+   * Loads a graph whose inputs' lengths are all fixed, in the place of one of the same name, and proves it by two
+   * runs on zeros. A path is for graphs with weights in files beside them.
    * @throws ModelError `gpu_required`, `model_load_failed`.
    */
   load(name: string, model: Uint8Array | string): Promise<LoadedGraph>;
