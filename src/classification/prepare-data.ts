@@ -50,7 +50,7 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
   const { input, tools, dataset, preprocessing, folder, sign, log, signal } = options;
   const { config, loading } = input;
   const { samples } = dataset;
-  await refuseFullDisk(folder, samples.length * leastBytes(preprocessing));
+  await refuseFullDisk(samples.length * leastBytes(preprocessing), folder, tools.freeBytes);
   const started = new AsyncDisposableStack();
   try {
     const frames = started.use(
@@ -121,9 +121,13 @@ function memoryBytes(wanted: number): number {
   return Math.floor(Math.min(wanted, MAX_MEMORY_BYTES, process.availableMemory() * MEMORY_SHARE));
 }
 
-async function refuseFullDisk(folder: string, needed: number): Promise<void> {
+async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
+  return bavail * bsize;
+}
+
+async function refuseFullDisk(needed: number, folder: string, freeIn = freeBytes): Promise<void> {
+  const free = await freeIn(folder);
   if (free >= needed) return;
   const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(1);
   throw new HandlerError(

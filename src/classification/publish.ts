@@ -15,7 +15,6 @@ import type { RunPlace } from './place.ts';
 import type { PreparedData } from './prepare-data.ts';
 import type { Report } from './report.ts';
 import type { Dataset } from './sample.ts';
-import { CHECKPOINT_FILE } from './train/checkpoints.ts';
 import { bestOf } from './train/history.ts';
 import type { TrainedRun } from './train/run-main.ts';
 
@@ -98,7 +97,8 @@ async function uploadAll(
 ): Promise<Record<string, Artefact>> {
   const { signal } = report;
   const artefacts: Record<string, Artefact> = {};
-  const upload = async (file: string, name = basename(file)): Promise<void> => {
+  const upload = async (file: string): Promise<void> => {
+    const name = basename(file);
     const artefact = await place.artefacts.put(name, file, signal);
     if (artefact !== undefined) artefacts[name] = artefact;
   };
@@ -109,9 +109,14 @@ async function uploadAll(
       report.warn(`${basename(file)} could not be stored: ${messageOf(error)}`);
     });
   }
-  await upload(run.checkpoint, CHECKPOINT_FILE).catch(async (error: unknown) => {
+  const { checkpoint } = run;
+  if (checkpoint === null) {
+    report.warn('there is no checkpoint to store: it could not be written');
+    return artefacts;
+  }
+  await upload(checkpoint).catch(async (error: unknown) => {
     signal.throwIfAborted();
-    const megabytes = Math.round((await stat(run.checkpoint)).size / 1e6);
+    const megabytes = Math.round((await stat(checkpoint)).size / 1e6);
     report.warn(`the checkpoint (${megabytes} MB) could not be stored: ${messageOf(error)}`);
   });
   return artefacts;

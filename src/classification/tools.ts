@@ -1,6 +1,9 @@
 import { readSettings, type Settings } from '../base/settings.ts';
 import { createHttp, type Http } from '../http/http.ts';
 import { createWholeDecoder, type DecodeWhole } from '../image/decode.ts';
+import type { Trainer, TrainerOptions } from '../training/trainer.ts';
+
+export type CreateTrainer = (options: TrainerOptions) => Promise<Trainer>;
 
 /** What outlives a job. */
 export interface ClassificationTools {
@@ -15,6 +18,10 @@ export interface ClassificationTools {
   runsFolder?: string;
   /** Time between two checkpoints at least; 20 seconds by default. */
   checkpointIntervalMs?: number;
+  /** Makes what learns; its thread is one of its own. */
+  createTrainer?: CreateTrainer;
+  /** Room on the disk that a folder lies on, in bytes. */
+  freeBytes?: (folder: string) => Promise<number>;
   /** Between two checkpoints that go to the bucket; ten minutes by default. */
   uploadIntervalMs?: number;
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 import type { Log } from '../base/log.ts';
 import { findBackbone, RENAMED, type Backbone } from '../model/backbones.ts';
 import { createModelHub, hubOptions } from '../model/hub/hub.ts';
+import { createTrainer } from '../training/create-trainer.ts';
 import { checkpointUploads, type CheckpointUploads } from './checkpoint-uploads.ts';
 import { dataKeyOf } from './data-key.ts';
 import type { TrainingConfig } from './input-config.ts';
@@ -82,6 +83,7 @@ export async function trainJob(options: TrainJobOptions): Promise<TrainedRun> {
     data: { classNames: dataset.classNames, key: dataKeyOf(dataset, config) },
     balance: data.balance,
     loader: data.loader,
+    createTrainer: tools.createTrainer ?? createTrainer,
     folder,
     resumed: undefined,
     checkpointIntervalMs: tools.checkpointIntervalMs,

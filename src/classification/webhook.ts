@@ -25,8 +25,8 @@ export interface TellOptions {
 
 const PATH = '/api/v1/classification/training/webhook';
 const TIMEOUT_MS = 30_000;
-/** With waits that double, up to ten seconds: some twenty seconds in all where it is refused at once. */
-const ATTEMPTS = 8;
+/** With waits that double, up to ten seconds: some two minutes in all where it is refused at once, as while it is deployed. */
+const ATTEMPTS = 18;
 
 /** Tells the API, if the job names one. The model is stored and the row says so: no answer becomes a warning. */
 export async function tellApi({ input, parts, http, warn }: TellOptions): Promise<void> {

@@ -78,7 +78,8 @@ export function createGraphHost(options: HostOptions & { log: Log }): GraphHost 
   };
 }
 
-type Tensors = Readonly<Record<string, TensorData>>;
+/** By name. */
+export type Tensors = Readonly<Record<string, TensorData>>;
 
 function handedOver(tensors: Tensors): Tensors {
   return Object.fromEntries(

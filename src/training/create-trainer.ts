@@ -1,7 +1,8 @@
-import { createGraphHost, type GraphHost } from '../model/graph-host.ts';
+import { createGraphHost, type GraphHost, type Tensors } from '../model/graph-host.ts';
 import { placeBackbone, type PlacedBackbone } from './backbone.ts';
 import { configurationOf } from './configuration.ts';
 import { sizeOf } from './dims.ts';
+import { loadEvaluation } from './evaluation.ts';
 import { openEngines, type Engines } from './engines.ts';
 import { exportTrained } from './export-trained.ts';
 import { loadExtractor, type Extractor } from './extractor.ts';
@@ -25,7 +26,9 @@ export async function createTrainer(options: TrainerOptions, parts: TrainerParts
   const { createHost = createGraphHost } = parts;
   const { providers, requireGpu, threads, log } = options;
   const configuration = await configurationOf(options);
-  const host = createHost({ providers, requireGpu, log, ...(threads === undefined ? {} : { threads }) });
+  const common = { log, ...(threads === undefined ? {} : { threads }) };
+  const host = createHost({ providers, requireGpu, ...common });
+  const createCpuHost = (): GraphHost => createHost({ providers: ['cpu'], requireGpu: false, ...common });
   let backbone: PlacedBackbone | undefined;
   try {
     backbone = await placeBackbone(options.model, options.features, options.folder);
@@ -36,7 +39,7 @@ export async function createTrainer(options: TrainerOptions, parts: TrainerParts
       options,
       networkOf: networkMaker(options, backbone, extractor),
     });
-    return trainer({ options, host, backbone, extractor, engines, configuration });
+    return trainer({ options, host, createCpuHost, backbone, extractor, engines, configuration });
   } catch (error) {
     await host.close();
     await backbone?.[Symbol.asyncDispose]();
@@ -76,6 +79,7 @@ function networkMaker(options: TrainerOptions, backbone: PlacedBackbone, extract
 interface Parts {
   options: TrainerOptions;
   host: GraphHost;
+  createCpuHost: () => GraphHost;
   backbone: PlacedBackbone;
   /** For the strategy `head`: what gives the features that the engine takes. */
   extractor: Extractor | undefined;
@@ -84,7 +88,7 @@ interface Parts {
 }
 
 function trainer(parts: Parts): Trainer {
-  const { options, host, backbone, extractor, engines, configuration } = parts;
+  const { options, host, createCpuHost, backbone, extractor, engines, configuration } = parts;
   const { vectors, featureLength } = engines.current;
   const turn = inTurn();
   const state = stateKeeper({ host, engines, options, configuration });
@@ -144,20 +148,37 @@ function trainer(parts: Parts): Trainer {
     exportModel: (given) =>
       turn(async () => {
         const { check, weights } = given;
-        return exportTrained(
-          {
-            host,
-            backbone,
-            preprocessing: options.model.preprocessing,
-            trained: await state.trained(weights),
-            expected: await logitsOf(check.pixels, check.count, weights === undefined ? {} : { weights }),
-          },
-          given,
-        );
+        const { preprocessing } = options.model;
+        const trained = await state.trained(weights);
+        const evaluation = weights === undefined ? {} : { weights };
+        if (host.provider === 'cpu') {
+          const expected = await logitsOf(check.pixels, check.count, evaluation);
+          return exportTrained({ host, backbone, preprocessing, trained, expected }, given);
+        }
+        await using cpu = createCpuHost();
+        const values = await state.tensors(weights);
+        const expected = await cpuLogits(parts, { host: cpu, values, ...check });
+        return await exportTrained({ host: cpu, backbone, preprocessing, trained, expected }, given);
       }),
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/**
+ * The training graph's logits in float32, as CPUs compute them, from these values of its parameters: GPUs round products
+ * to fewer bits, and in each graph others.
+ */
+async function cpuLogits(
+  { options, backbone, extractor }: Pick<Parts, 'options' | 'backbone' | 'extractor'>,
+  { host, values, pixels, count }: { host: GraphHost; values: Tensors; pixels: Uint8Array; count: number },
+): Promise<Float32Array> {
+  const onCpu = extractor && (await extract(host, backbone, options));
+  const inputs = onCpu === undefined ? pixels : await onCpu.run(pixels, count);
+  const network = await networkMaker(options, backbone, onCpu)(count);
+  const evaluate = await loadEvaluation(host, network, options);
+  await host.write(values);
+  return evaluate(inputs, count, { weights: 'parameters', output: 'logits' });
 }
 
 /** How many numbers the model with its head is, the frozen ones among them. */

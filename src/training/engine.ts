@@ -1,21 +1,13 @@
 import { ModelError } from '../base/errors.ts';
 import type { GraphHost, RunCall, TensorData } from '../model/graph-host.ts';
-import { sizeOf, type Dims } from './dims.ts';
+import type { Dims } from './dims.ts';
 import { copies, statefulRun, ZERO, zeros } from './kept-state.ts';
 import type { LoraLayer } from './lora.ts';
-import { rowsOf } from './micro-batch.ts';
-import { FEATURES, type Network } from './network.ts';
-import { stateName, type StateVector } from './state-plan.ts';
+import { loadEvaluation, type Evaluate } from './evaluation.ts';
+import type { Network } from './network.ts';
+import type { StateVector } from './state-plan.ts';
 import { stepFeeds } from './step-feeds.ts';
-import {
-  allKinds,
-  buildEvaluation,
-  buildTraining,
-  buildUpdate,
-  OUTPUT,
-  SUM,
-  type BuiltGraph,
-} from './train-graphs.ts';
+import { allKinds, buildTraining, buildUpdate, OUTPUT, SUM, type BuiltGraph } from './train-graphs.ts';
 import type { StepResult, TrainBatch, TrainerOptions } from './trainer.ts';
 
 /** The graphs of one network at one number of rows, loaded in a host that also keeps their state. */
@@ -31,12 +23,7 @@ export interface Engine {
   readonly lora: readonly LoraLayer[];
   /** One update. Until its last run is under way nothing has changed. */
   step(batch: TrainBatch, options: EngineStep): Promise<StepResult>;
-  /** `[count, ...]` of an output, for inputs `[count, ...]`. */
-  evaluate(
-    inputs: Uint8Array | Float32Array,
-    count: number,
-    options: EngineEvaluation,
-  ): Promise<Float32Array>;
+  readonly evaluate: Evaluate;
 }
 
 interface EngineStep {
@@ -46,14 +33,7 @@ interface EngineStep {
   signal?: AbortSignal | undefined;
 }
 
-interface EngineEvaluation {
-  /** The kind of state that the weights come from. */
-  weights: string;
-  output: 'logits' | 'features';
-  signal?: AbortSignal | undefined;
-}
-
-const GRAPHS = ['evaluate', 'step', 'accumulate', 'update'] as const;
+const GRAPHS = ['step', 'accumulate', 'update'] as const;
 
 interface Loaded {
   host: GraphHost;
@@ -78,11 +58,9 @@ export async function loadEngine(
   const [rows = 0, ...inputDims] = g.dims(network.input);
   const isWhole = rows >= options.batchSize;
   for (const name of GRAPHS) await host.unload(name);
-  const evaluation = buildEvaluation(network, options);
-  const { provider } = await host.load('evaluate', evaluation.encode());
+  const evaluate = await loadEvaluation(host, network, options);
   const graphs = {
-    evaluate: evaluation,
-    ...buildTraining(network, options, provider === 'cpu' ? 'cpu' : 'any'),
+    ...buildTraining(network, options, host.provider === 'cpu' ? 'cpu' : 'any'),
     update: buildUpdate(vectors, options),
   };
   const name = isWhole ? 'step' : 'accumulate';
@@ -102,7 +80,6 @@ export async function loadEngine(
     kinds: allKinds(options),
     // Not the graphs themselves, which hold all weights.
     graphs: {
-      evaluate: namesOf(graphs.evaluate),
       step: namesOf(graphs.step),
       accumulate: namesOf(graphs.accumulate),
       update: namesOf(graphs.update),
@@ -117,7 +94,7 @@ export async function loadEngine(
     kinds,
     lora,
     step: (batch, step) => (isWhole ? wholeStep(loaded, batch, step) : summedStep(loaded, batch, step)),
-    evaluate: (inputs, count, evaluation) => evaluate(loaded, { inputs, count }, evaluation),
+    evaluate,
   };
 }
 
@@ -172,50 +149,6 @@ function stateful(
 function feedsOf(loaded: Loaded, batch: TrainBatch, { step, learningRate }: EngineStep) {
   const { options, input, inputDims, featureLength } = loaded;
   return stepFeeds(batch, { options, input, inputDims, featureLength, step, learningRate });
-}
-
-async function evaluate(
-  loaded: Loaded,
-  { inputs, count }: { inputs: Uint8Array | Float32Array; count: number },
-  { weights, output, signal }: EngineEvaluation,
-): Promise<Float32Array> {
-  const { host, rows, input, inputDims, options } = loaded;
-  checkInputs(loaded, inputs, count);
-  const length = output === 'logits' ? options.classes : loaded.featureLength;
-  const all = new Float32Array(count * length);
-  const wantsBytes = input !== FEATURES && options.pixels === 'uint8';
-  const data = wantsBytes || inputs instanceof Float32Array ? inputs : Float32Array.from(inputs);
-  for (let at = 0; at < count; at += rows) {
-    signal?.throwIfAborted();
-    const part = rowsOf({ data, length: sizeOf(inputDims) }, at, rows);
-    const answer = await host.run({
-      graph: 'evaluate',
-      feeds: { [input]: { data: part, dims: [rows, ...inputDims] } },
-      reads: Object.fromEntries(
-        loaded.vectors.map((vector) => [stateName('parameters', vector), stateName(weights, vector)]),
-      ),
-      returns: [OUTPUT[output]],
-    });
-    const found = answer[OUTPUT[output]]?.data as Float32Array;
-    all.set(found.subarray(0, Math.min(rows, count - at) * length), at * length);
-  }
-  return all;
-}
-
-function checkInputs(
-  { input, inputDims, options }: Loaded,
-  inputs: Uint8Array | Float32Array,
-  count: number,
-): void {
-  const mustBeFloat = input === FEATURES;
-  const mustBeBytes = input !== FEATURES && options.pixels === 'uint8';
-  const isBytes = inputs instanceof Uint8Array;
-  if (inputs.length === count * sizeOf(inputDims) && !(isBytes ? mustBeFloat : mustBeBytes)) return;
-  throw new ModelError(
-    'invalid_batch',
-    `${String(count)} rows of ${input} [${inputDims.map(String).join(', ')}] do not fit ` +
-      `${String(inputs.length)} ${isBytes ? 'bytes' : 'floats'}`,
-  );
 }
 
 function scalarOf(tensor: TensorData | undefined): number {

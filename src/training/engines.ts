@@ -1,8 +1,8 @@
-import { messageOf, ModelError } from '../base/errors.ts';
+import { messageOf } from '../base/errors.ts';
 import type { GraphHost } from '../model/graph-host.ts';
 import { loadEngine, type Engine } from './engine.ts';
 import { initialTensors } from './kept-state.ts';
-import { planMicroBatch } from './micro-batch.ts';
+import { half, isOutOfMemory, planMicroBatch } from './micro-batch.ts';
 import type { Network } from './network.ts';
 import { allKinds } from './train-graphs.ts';
 import type { TrainerOptions } from './trainer.ts';
@@ -75,12 +75,4 @@ export async function openEngines({ host, options, networkOf }: EnginesOptions):
       }
     },
   };
-}
-
-function half(rows: number): number {
-  return Math.ceil(rows / 2);
-}
-
-function isOutOfMemory(error: unknown): boolean {
-  return error instanceof ModelError && error.code === 'out_of_memory';
 }

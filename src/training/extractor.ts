@@ -6,7 +6,7 @@ import { loadModel } from '../onnx/load-model.ts';
 import { toEmbeddingModel } from '../onnx/rewrite.ts';
 import type { Backbone } from './backbone.ts';
 import { misfit, show } from './dims.ts';
-import { planMicroBatch, rowsOf } from './micro-batch.ts';
+import { half, isOutOfMemory, planMicroBatch, rowsOf } from './micro-batch.ts';
 import { writeModelFiles } from './write-model.ts';
 
 /** A file as it is, from pixels to its pooled output. */
@@ -34,11 +34,23 @@ const MOST_ROWS = 64;
 
 /** @throws ModelError `model_mismatch`, `graph_invalid` where the output is not one row a picture. */
 export async function loadExtractor(host: GraphHost, options: ExtractorOptions): Promise<Extractor> {
-  const trial = await loadAt(host, options, TRIAL_ROWS);
-  const rows = planMicroBatch(MOST_ROWS, trial.runMs / TRIAL_ROWS);
-  const { length, input, output } = rows === TRIAL_ROWS ? trial : await loadAt(host, options, rows);
+  const trial = await loadFitting(host, options, TRIAL_ROWS);
+  const wanted = planMicroBatch(MOST_ROWS, trial.runMs / trial.rows);
+  let loaded =
+    wanted === trial.rows || trial.rows < TRIAL_ROWS ? trial : await loadFitting(host, options, wanted);
+  const { length, input, output } = loaded;
   const { height, width } = outputSize(options.preprocessing);
   const rowLength = height * width * 3;
+  const runPart = async (pixels: Uint8Array, at: number): Promise<Float32Array> => {
+    const { rows } = loaded;
+    const data = rowsOf({ data: pixels, length: rowLength }, at, rows);
+    const answer = await host.run({
+      graph: options.name,
+      feeds: { [input]: { data, dims: [rows, height, width, 3] } },
+      returns: [output],
+    });
+    return answer[output]?.data as Float32Array;
+  };
   return {
     length,
     run: async (pixels, count, signal) => {
@@ -48,20 +60,32 @@ export async function loadExtractor(host: GraphHost, options: ExtractorOptions):
         );
       }
       const all = new Float32Array(count * length);
-      for (let at = 0; at < count; at += rows) {
+      for (let at = 0; at < count;) {
         signal?.throwIfAborted();
-        const data = rowsOf({ data: pixels, length: rowLength }, at, rows);
-        const answer = await host.run({
-          graph: options.name,
-          feeds: { [input]: { data, dims: [rows, height, width, 3] } },
-          returns: [output],
-        });
-        const found = answer[output]?.data as Float32Array;
-        all.set(found.subarray(0, Math.min(rows, count - at) * length), at * length);
+        const { rows } = loaded;
+        try {
+          const found = await runPart(pixels, at);
+          all.set(found.subarray(0, Math.min(rows, count - at) * length), at * length);
+          at += rows;
+        } catch (error) {
+          if (!isOutOfMemory(error) || rows === 1) throw error;
+          loaded = await loadFitting(host, options, half(rows));
+        }
       }
       return all;
     },
   };
+}
+
+/** With so many rows a run, or as many as memory has room for. */
+async function loadFitting(host: GraphHost, options: ExtractorOptions, rows: number) {
+  for (let fitting = rows; ; fitting = half(fitting)) {
+    try {
+      return { rows: fitting, ...(await loadAt(host, options, fitting)) };
+    } catch (error) {
+      if (!isOutOfMemory(error) || fitting === 1) throw error;
+    }
+  }
 }
 
 async function loadAt(host: GraphHost, options: ExtractorOptions, rows: number) {

@@ -1,3 +1,5 @@
+import { ModelError } from '../base/errors.ts';
+
 /** One run stays below this, so that a stop is honoured between runs. */
 const LONGEST_RUN_MS = 1_500;
 
@@ -8,6 +10,15 @@ const LONGEST_RUN_MS = 1_500;
 export function planMicroBatch(batchSize: number, msPerRow: number): number {
   const most = Math.max(1, Math.min(batchSize, Math.floor(LONGEST_RUN_MS / msPerRow)));
   return Math.ceil(batchSize / Math.ceil(batchSize / most));
+}
+
+/** What is tried next where so many rows do not fit. */
+export function half(rows: number): number {
+  return Math.ceil(rows / 2);
+}
+
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof ModelError && error.code === 'out_of_memory';
 }
 
 /** `[rows, ...]` in one array. */

@@ -1,5 +1,5 @@
 import { ModelError } from '../base/errors.ts';
-import type { GraphHost, TensorData } from '../model/graph-host.ts';
+import type { GraphHost, TensorData, Tensors } from '../model/graph-host.ts';
 import type { Engines } from './engines.ts';
 import type { Trained } from './export.ts';
 import { HEAD_BIAS, HEAD_WEIGHT } from './head.ts';
@@ -18,6 +18,8 @@ export interface StateKeeper {
   markBest(weights?: WeightsName): Promise<void>;
   head(weights?: WeightsName): Promise<HeadWeights>;
   trained(weights?: WeightsName): Promise<Trained>;
+  /** Copies of these weights, named as the current ones are. */
+  tensors(weights?: WeightsName): Promise<Tensors>;
   read(): Promise<TrainerState>;
   restore(state: TrainerState): Promise<void>;
 }
@@ -75,6 +77,16 @@ export function stateKeeper({ host, engines, options, configuration }: StateKeep
         head: headIn(values),
         loss: options.loss,
       };
+    },
+    tensors: async (weights) => {
+      const kind = kindOf(weights);
+      const found = await host.read(vectors.map((vector) => stateName(kind, vector)));
+      return Object.fromEntries(
+        vectors.map((vector) => [
+          stateName('parameters', vector),
+          { data: floatsOf(found[stateName(kind, vector)]), dims: vector.dims },
+        ]),
+      );
     },
     read: async () => {
       const all = hasBest ? [...kinds, BEST] : kinds;

@@ -195,7 +195,10 @@ export interface Trainer extends AsyncDisposable {
   state(): Promise<TrainerState>;
   /** @throws ModelError `checkpoint_mismatch` for a state of another configuration. */
   restore(state: TrainerState): Promise<void>;
-  /** @throws ModelError `export_differs` where the file's logits are off by more than 1e-4. */
+  /**
+   * @throws ModelError `export_differs` where the file's logits are off by more than 1e-4, and by more than a hundred
+   * thousandth of the largest; compared on the CPU.
+   */
   exportModel(options: ExportOptions): Promise<ExportReport>;
   /** Ends the thread; calls that still wait are refused. */
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 import { HandlerError } from '../../base/errors.ts';
 import { argmax } from './metrics.ts';
 import type { BaselineOptions, LabelledFeatures } from './nearest.ts';
+import { statisticsOf } from './statistics.ts';
 
 /** Added to the diagonal of the features' correlations: shrinks towards classes that all look alike. */
 const PENALTY = 0.1;
@@ -31,17 +32,9 @@ function standardiser(
   { features }: LabelledFeatures,
   length: number,
 ): (features: Float32Array) => Float64Array {
-  const rows = features.length / length;
-  const [means, deviations] = [new Float64Array(length), new Float64Array(length)];
-  for (const [i, value] of features.entries()) means[i % length] = (means[i % length] ?? 0) + value / rows;
-  for (const [i, value] of features.entries()) {
-    deviations[i % length] = (deviations[i % length] ?? 0) + (value - (means[i % length] ?? 0)) ** 2 / rows;
-  }
+  const { mean, deviation } = statisticsOf(features, length);
   return (given) =>
-    Float64Array.from(given, (value, i) => {
-      const deviation = Math.sqrt(deviations[i % length] ?? 0);
-      return deviation === 0 ? 0 : (value - (means[i % length] ?? 0)) / deviation;
-    });
+    Float64Array.from(given, (value, i) => (value - (mean[i % length] ?? 0)) / (deviation[i % length] ?? 1));
 }
 
 interface Problem {

@@ -9,7 +9,7 @@ import { readCheckpoint, writeCheckpoint, type Checkpoint } from '../../training
 import type { Trainer } from '../../training/trainer.ts';
 import type { Baselines } from '../metrics/baselines.ts';
 import type { EpochsState } from './epochs.ts';
-import type { FeatureStatistics } from './features.ts';
+import type { FeatureStatistics } from '../metrics/statistics.ts';
 import type { Plan } from './specs.ts';
 
 /** What a run has found out before its epochs: a run that goes on need not do it again. */
@@ -62,7 +62,8 @@ export interface Checkpoints {
   readonly path: string;
   /** Writes one if the last is old enough: writing takes a twentieth of the time at most. @returns true where it did */
   offer(state: EpochsState): Promise<boolean>;
-  write(state: EpochsState): Promise<void>;
+  /** A disk that is full fails no run: it goes on without. @returns false where it could not be written */
+  write(state: EpochsState): Promise<boolean>;
 }
 
 const INTERVAL_MS = 20_000;
@@ -72,7 +73,7 @@ export function openCheckpoints(options: CheckpointsOptions): Checkpoints {
   const { folder, trainer, groundwork, data, intervalMs = INTERVAL_MS, log } = options;
   const path = join(folder, CHECKPOINT_FILE);
   let next = performance.now() + intervalMs;
-  const write = async (state: EpochsState): Promise<void> => {
+  const write = async (state: EpochsState): Promise<boolean> => {
     const begun = performance.now();
     const { sampler, ...epochs } = state;
     const { mean, deviation } = groundwork.statistics ?? {};
@@ -82,18 +83,26 @@ export function openCheckpoints(options: CheckpointsOptions): Checkpoints {
       ...groundwork,
       statistics: mean && deviation ? { mean: [...mean], deviation: [...deviation] } : null,
     };
-    await writeCheckpoint(path, { trainer: await trainer.state(), sampler, rest });
+    const checkpoint = { trainer: await trainer.state(), sampler, rest };
+    const isWritten = await writeCheckpoint(path, checkpoint).then(
+      () => true,
+      (error: unknown) => {
+        log.warn('the checkpoint could not be written: the run goes on without', { error: messageOf(error) });
+        return false;
+      },
+    );
     const took = performance.now() - begun;
     next = performance.now() + (intervalMs === 0 ? 0 : Math.max(intervalMs, took * TIME_SHARE));
-    log.debug('checkpoint written', { epoch: sampler.epoch, taken: sampler.taken, milliseconds: took });
+    if (isWritten)
+      log.debug('checkpoint written', { epoch: sampler.epoch, taken: sampler.taken, milliseconds: took });
+    return isWritten;
   };
   return {
     path,
     write,
     async offer(state) {
       if (performance.now() < next) return false;
-      await write(state);
-      return true;
+      return write(state);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { HandlerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { learningRateAt, type Schedule } from '../../training/schedules.ts';
 import type { SamplerPosition } from '../../training/sampler.ts';
@@ -135,6 +136,7 @@ function newsOf({ course, epochs, state }: EpochsOptions, loss: number): StepNew
 async function endEpoch(options: EpochsOptions, clock: () => void): Promise<void> {
   const { trainer, course, classes, config, epochs, state, log } = options;
   const { samples, logits } = await course.predict('val');
+  refuseNothing({ learnt: state.lossSteps, measured: samples.length });
   const found = classificationMetrics({ logits, labels: samples.map(({ label }) => label), classes });
   clock();
   const epoch = state.sampler.epoch + 1;
@@ -163,4 +165,14 @@ async function endEpoch(options: EpochsOptions, clock: () => void): Promise<void
   state.epochSeconds = 0;
   options.onEpoch(row);
   await options.onRest(state);
+}
+
+/** Where images are fetched when they are first needed, it shows only now that none of them can be had. */
+function refuseNothing({ learnt, measured }: { learnt: number; measured: number }): void {
+  if (learnt > 0 && measured > 0) return;
+  const what = learnt === 0 ? 'train' : 'validate';
+  throw new HandlerError(
+    'too_little_data',
+    `none of the images to ${what} with could be had: with preload.enabled the report says why`,
+  );
 }

@@ -42,23 +42,3 @@ export async function featuresOf(options: FeaturesOptions): Promise<FeatureSet> 
   }
   return { samples, features: joined(features) };
 }
-
-export interface FeatureStatistics {
-  mean: Float32Array;
-  deviation: Float32Array;
-}
-
-/** A feature that is always the same says nothing, and must not be divided by nothing. */
-const LEAST_DEVIATION = 1e-6;
-
-export function statisticsOf(features: Float32Array, length: number): FeatureStatistics {
-  const rows = Math.max(1, features.length / length);
-  const [sums, squares] = [new Float64Array(length), new Float64Array(length)];
-  for (const [i, value] of features.entries()) sums[i % length] = (sums[i % length] ?? 0) + value;
-  const mean = Float32Array.from(sums, (sum) => sum / rows);
-  for (const [i, value] of features.entries()) {
-    squares[i % length] = (squares[i % length] ?? 0) + (value - (mean[i % length] ?? 0)) ** 2;
-  }
-  const deviation = Float32Array.from(squares, (sum) => Math.max(LEAST_DEVIATION, Math.sqrt(sum / rows)));
-  return { mean, deviation };
-}

@@ -1,13 +1,14 @@
 import type { Log } from '../../base/log.ts';
-import { createTrainer } from '../../training/create-trainer.ts';
 import type { TrainerOptions } from '../../training/trainer.ts';
 import type { Recipe } from '../augment/recipe.ts';
 import { measureBaselines, type Baselines } from '../metrics/baselines.ts';
 import type { LabelledFeatures } from '../metrics/nearest.ts';
 import type { Loader } from '../pictures/loader.ts';
 import type { Splits } from '../plan-data.ts';
+import type { CreateTrainer } from '../tools.ts';
 import type { Sample } from '../sample.ts';
-import { featuresOf, statisticsOf, type FeatureSet, type FeatureStatistics } from './features.ts';
+import { statisticsOf, type FeatureStatistics } from '../metrics/statistics.ts';
+import { featuresOf, type FeatureSet } from './features.ts';
 
 /** What the model's own features say of the data, before anything is trained. */
 export interface Probe {
@@ -23,6 +24,7 @@ export interface Probe {
 export interface ProbeOptions {
   /** For a trainer of the strategy `head`. */
   trainer: TrainerOptions;
+  createTrainer: CreateTrainer;
   loader: Loader;
   splits: Splits;
   /** Of what random views are made; how many there are is found out by memory. */
@@ -39,7 +41,7 @@ const MAX_VIEW_BYTES = 512 * 2 ** 20;
 
 export async function probe(options: ProbeOptions): Promise<Probe> {
   const { loader, splits, recipe, seed, signal } = options;
-  await using trainer = await createTrainer({ ...options.trainer, strategy: { kind: 'head' } });
+  await using trainer = await options.createTrainer({ ...options.trainer, strategy: { kind: 'head' } });
   const length = trainer.featureLength;
   const wanted = options.extent(trainer.provider);
   const train = evenly(splits.train, wanted.images);

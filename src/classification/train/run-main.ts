@@ -2,13 +2,13 @@ import { ModelError, StoppedError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { ExecutionProvider } from '../../base/settings.ts';
 import type { Backbone } from '../../model/backbones.ts';
-import { createTrainer } from '../../training/create-trainer.ts';
 import type { Trainer, TrainerOptions } from '../../training/trainer.ts';
 import type { Balance } from '../balance.ts';
 import type { EpochRow } from '../epoch-row.ts';
 import type { TrainingConfig } from '../input-config.ts';
 import type { Loader } from '../pictures/loader.ts';
 import type { Splits } from '../plan-data.ts';
+import type { CreateTrainer } from '../tools.ts';
 import { openCheckpoints, type Groundwork, type Resumed, type RunData } from './checkpoints.ts';
 import type { Course } from './course.ts';
 import { freshState, runEpochs, type EpochsState, type StepNews, type StoppedBecause } from './epochs.ts';
@@ -21,6 +21,7 @@ export interface TrainOptions {
   data: RunData;
   balance: Balance;
   loader: Loader;
+  createTrainer: CreateTrainer;
   /** Where checkpoints are kept. */
   folder: string;
   resumed: Resumed | undefined;
@@ -53,7 +54,8 @@ export interface TrainedRun extends AsyncDisposable {
   stoppedBecause: StoppedBecause;
   /** Null: it began anew. */
   resumedFromEpoch: number | null;
-  checkpoint: string;
+  /** Of its end; null where it could not be written. */
+  checkpoint: string | null;
 }
 
 export interface Main {
@@ -68,7 +70,7 @@ export interface Main {
 export async function runMain(options: TrainOptions, main: Main): Promise<TrainedRun> {
   const { config, data, folder, resumed, news, log, signal } = options;
   const { groundwork } = main;
-  const trainer = await createTrainer(main.trainerOptions);
+  const trainer = await options.createTrainer(main.trainerOptions);
   try {
     if (resumed !== undefined) await trainer.restore(resumed.checkpoint.trainer);
     const state = resumed === undefined ? freshState() : structuredClone(resumed.state);
@@ -106,12 +108,11 @@ export async function runMain(options: TrainOptions, main: Main): Promise<Traine
       signal,
     }).catch(async (error: unknown) => {
       if (isToGoOn(error, signal)) {
-        await checkpoints.write(state);
-        await news.onCutOff(checkpoints.path);
+        if (await checkpoints.write(state)) await news.onCutOff(checkpoints.path);
       }
       throw error;
     });
-    await checkpoints.write(state);
+    const isWritten = await checkpoints.write(state);
     return {
       trainer,
       course,
@@ -119,7 +120,7 @@ export async function runMain(options: TrainOptions, main: Main): Promise<Traine
       state,
       stoppedBecause,
       resumedFromEpoch,
-      checkpoint: checkpoints.path,
+      checkpoint: isWritten ? checkpoints.path : null,
       [Symbol.asyncDispose]: () => trainer.close(),
     };
   } catch (error) {

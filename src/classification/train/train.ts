@@ -2,7 +2,6 @@ import { SILENT_LOG } from '../../base/log.ts';
 import type { ExecutionProvider } from '../../base/settings.ts';
 import { outputSize } from '../../image/preprocessing.ts';
 import { isGpu } from '../../model/providers.ts';
-import { createTrainer } from '../../training/create-trainer.ts';
 import type { HeadWeights, Trainer } from '../../training/trainer.ts';
 import { RECIPES } from '../augment/recipe.ts';
 import { classificationMetrics } from '../metrics/metrics.ts';
@@ -35,6 +34,7 @@ export async function trainClassifier(options: TrainOptions): Promise<TrainedRun
   const { config, loader, splits, signal } = options;
   const found = await probe({
     trainer: trainerOptions(options, 'head'),
+    createTrainer: options.createTrainer,
     loader,
     splits,
     recipe: RECIPES[config.augmentation],
@@ -103,7 +103,7 @@ async function firstHead(
   const { config, data, log, signal } = options;
   const classes = data.classNames.length;
   const withHead = { ...trainerOptions(options, 'head'), featureStatistics: found.statistics };
-  await using trainer = await createTrainer(withHead);
+  await using trainer = await options.createTrainer(withHead);
   const course = featureCourseOf(options, found, trainer, withHead.batchSize);
   const rate = Math.min(1, config.learning_rate * HEAD_RATE_FACTOR);
   await runEpochs({
