@@ -88,6 +88,7 @@ export function openReport({ input, place, context }: ReportOptions): Report {
   let row: HeldRow | undefined;
   let data: DataReport | undefined;
   let epoch: number | undefined;
+  let epochsDone = 0;
   let best: BestEpoch | undefined;
 
   const warn = (message: string): void => {
@@ -157,12 +158,14 @@ export function openReport({ input, place, context }: ReportOptions): Report {
       for (const text of report.warnings) warn(`[Data] ${text}`);
     },
     async begin({ epochs, rows }) {
+      epochsDone = epochs;
       epoch = Math.min(input.config.epochs, epochs + 1);
       await epochRows.clearAfter(epochs);
       // They are there already, unless they are those of another run that this one goes on from.
       for (const row of rows) epochRows.add(row);
     },
     epoch: (done) => {
+      epochsDone = done.epoch;
       epochRows.add(done);
     },
     best: (found) => {
@@ -173,6 +176,8 @@ export function openReport({ input, place, context }: ReportOptions): Report {
     },
     async complete({ model_url, onnx_url }) {
       await flush(SETTLE_MS);
+      // An earlier run of the job may have written on until it learnt of this one.
+      await epochRows.clearAfter(epochsDone);
       await endRow('completed', { model_url, onnx_url, error_traceback: null }).finally(() => stop.release());
     },
     output: (parts) => ({

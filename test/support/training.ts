@@ -84,6 +84,8 @@ export interface TrainingOptions {
   /** Columns of the run's row; null: the database has no such row; absent: an ordinary queued one. */
   row?: Row | null;
   signal?: AbortSignal;
+  /** By which the platform knows the job; the run's id by default. */
+  requestId?: string;
   handler?: ClassificationHandler;
   onLine?: (line: LogLine) => void;
   onProgress?: (news: RunNews) => void;
@@ -106,7 +108,7 @@ export async function runTraining(
     options.handler ?? cloud.handler,
     { training_run_id: runId, ...cloud.credentials, ...input },
     {
-      id: runId,
+      id: options.requestId ?? runId,
       ...(options.signal && { signal: options.signal }),
       log: createLog({
         level: 'debug',

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
+import type { ExecutionProvider } from '../../src/base/settings.ts';
 import { buildSmallConv } from '../../src/model/small/small-conv.ts';
 import { buildDemoDescriptor, demoPreprocessing } from '../../src/model/small/demo-descriptor.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
@@ -13,6 +14,7 @@ import { moveWeightsOut } from '../../src/onnx/external.ts';
 import { loadModel } from '../../src/onnx/load-model.ts';
 import { createTrainer } from '../../src/training/create-trainer.ts';
 import type { TrainerOptions } from '../../src/training/trainer.ts';
+import { rounding } from '../support/graph-hosts.ts';
 import {
   BATCH,
   CLASSES,
@@ -174,6 +176,31 @@ test('a file whose logits differ fails the run and is not kept', async () => {
   const given = { model: inMemory(g.toModel()), features, strategy: { kind: 'head' } } as const;
   await expect(exported(given, [])).rejects.toMatchObject({ code: 'export_differs' });
   expect(await readdir(folder)).toEqual([]);
+});
+
+test.each<[string, Partial<TrainerOptions>]>([
+  ['full', { strategy: { kind: 'full', layerDecay: 1 } }],
+  ['head', { strategy: { kind: 'head' } }],
+])('%s: what a GPU rounds away is not held against the file', async (_, given) => {
+  const made: (readonly ExecutionProvider[])[] = [];
+  const options = trainerOptions({ ...given, providers: ['cuda', 'cpu'] });
+  await using trainer = await createTrainer(options, { createHost: rounding(made) });
+  expect(trainer.provider).toBe('cuda');
+  const check = { pixels: pictures(7, 8).inputs, count: 7 };
+  const { files, maxAbsDifference } = await trainer.exportModel({ ...CARD, folder, check });
+  expect(files).toHaveLength(1);
+  expect(maxAbsDifference).toBeLessThan(1e-5);
+  expect(made).toEqual([['cuda', 'cpu'], ['cpu']]);
+});
+
+test('large logits may differ by a hundred thousandth of the largest', async () => {
+  const large = { weight: new Float32Array(8 * CLASSES).map((_, i) => 1e4 * (1 + i)), bias: null };
+  await using trainer = await createTrainer(trainerOptions({ head: large }));
+  const check = { pixels: pictures(7, 8).inputs, count: 7 };
+  const logits = await trainer.evaluate(check.pixels, 7);
+  const { maxAbsDifference } = await trainer.exportModel({ ...CARD, folder, check });
+  expect(maxAbsDifference).toBeGreaterThan(1e-4);
+  expect(maxAbsDifference).toBeLessThan(1e-5 * Math.max(...logits.map(Math.abs)));
 });
 
 describe('a file that does not fit is refused before anything is trained', () => {

@@ -1,9 +1,13 @@
+import { readdir } from 'node:fs/promises';
+
 import { describe, expect, test } from '@jest/globals';
 
-import { ModelError, StoppedError } from '../../src/base/errors.ts';
-import { createGraphHost, type RunCall } from '../../src/model/graph-host.ts';
+import { StoppedError } from '../../src/base/errors.ts';
+import { createGraphHost } from '../../src/model/graph-host.ts';
 import { createTrainer } from '../../src/training/create-trainer.ts';
 import type { StepResult, TrainBatch, Trainer, TrainerOptions } from '../../src/training/trainer.ts';
+import { temporaryFolder } from '../support/folder.ts';
+import { cramped, watched } from '../support/graph-hosts.ts';
 import { BATCH, CLASSES, PICTURE_BYTES, pictures, trainerOptions } from './support.ts';
 
 const RATE = { learningRate: 0.01 };
@@ -86,30 +90,6 @@ test('the caller has its arrays back at once', async () => {
   expect(await first).toEqual(results[0]);
 });
 
-/** A host that does something before each run. */
-function watched(beforeRun: (call: RunCall) => void): typeof createGraphHost {
-  return (options) => {
-    const host = createGraphHost(options);
-    return {
-      get provider() {
-        return host.provider;
-      },
-      load: (name, model) => host.load(name, model),
-      unload: (name) => host.unload(name),
-      run: async (call) => {
-        beforeRun(call);
-        return host.run(call);
-      },
-      write: (tensors) => host.write(tensors),
-      read: (names) => host.read(names),
-      copy: (names) => host.copy(names),
-      remove: (names) => host.remove(names),
-      close: () => host.close(),
-      [Symbol.asyncDispose]: () => host.close(),
-    };
-  };
-}
-
 test.each([2, BATCH])('a stop in run %d ends the step after it, which has changed nothing', async (last) => {
   const stop = new AbortController();
   const runs: string[] = [];
@@ -129,12 +109,17 @@ test.each([2, BATCH])('a stop in run %d ends the step after it, which has change
   });
 });
 
-/** Runs of more rows than there is room for fail as they do where memory runs out. */
-const cramped = (room: { rows: number }): typeof createGraphHost =>
-  watched(({ feeds }) => {
-    if ((feeds.pixels?.dims[0] ?? 0) <= room.rows) return;
-    throw new ModelError('out_of_memory', 'no room', { retryable: true });
-  });
+test('a trainer that is told to stop while it is made leaves nothing', async () => {
+  await using folder = await temporaryFolder();
+  const stop = new AbortController();
+  const createHost: typeof createGraphHost = (options) => {
+    stop.abort(new StoppedError('cancelled', 'enough'));
+    return createGraphHost(options);
+  };
+  const options = trainerOptions({ signal: stop.signal, folder: folder.path });
+  await expect(createTrainer(options, { createHost })).rejects.toMatchObject({ code: 'cancelled' });
+  expect(await readdir(folder.path)).toEqual([]);
+});
 
 describe('memory that runs out', () => {
   const losses = async (trainer: Trainer, count: number): Promise<StepResult[]> => {
@@ -154,6 +139,19 @@ describe('memory that runs out', () => {
     await using roomy = await createTrainer(trainerOptions());
     expectNear(found, await losses(roomy, 3));
     expect((await trainer.state()).step).toBe(3);
+  });
+
+  test('while features are made halves the pictures of a run: they are the same features', async () => {
+    const { inputs } = pictures(9);
+    const head = trainerOptions({ strategy: { kind: 'head' } });
+    const room = { rows: 64 };
+    await using trainer = await createTrainer(head, { createHost: cramped(room) });
+    const roomy = await trainer.features(inputs, 9);
+    room.rows = 2;
+    const found = await trainer.features(inputs, 9);
+    found.forEach((value, i) => expect(value).toBeCloseTo(roomy[i] ?? NaN, 5));
+    room.rows = 0;
+    await expect(trainer.features(inputs, 9)).rejects.toMatchObject({ code: 'out_of_memory' });
   });
 
   test('at a run of one row it is an error, and changes nothing', async () => {
