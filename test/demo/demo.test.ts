@@ -119,7 +119,9 @@ test('the training demo learns the products, and learns nothing from shuffled la
   const { stdout } = await run(process.execPath, ['src/demo/cls.ts', '--json', '--folder', folder], {
     cwd: ROOT,
   });
-  const result = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Record<string, number>;
+  const result = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Record<string, number> & {
+    strategy: string;
+  };
   expect(Object.keys(result)).toEqual([
     'best_val_acc',
     'baseline_knn_acc',
@@ -131,6 +133,9 @@ test('the training demo learns the products, and learns nothing from shuffled la
     'strategy',
   ]);
   expect(result.best_val_acc).toBeGreaterThanOrEqual(90);
+  // What training adds to the features that it began with.
+  expect(result.best_val_acc).toBeGreaterThan(result.baseline_knn_acc ?? 100);
+  expect(result.strategy).toBe('full');
   expect(result.shuffled_labels_acc).toBeLessThan(25);
   expect(result.rows).toBe(result.epochs);
   expect(result.export_max_abs_diff).toBeLessThan(1e-4);

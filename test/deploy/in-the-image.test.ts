@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -119,15 +119,31 @@ describe('health.sh', () => {
   });
 });
 
-test("the embedding image's own test input runs where nothing is set: no database, no download", async () => {
-  await cp(join(ROOT, 'handlers/embedding.test_input.json'), join(folder, 'test_input.json'));
-  const PATH = dirname(process.execPath);
-  const { stdout } = await run(process.execPath, [join(ROOT, 'handlers/embedding.ts')], {
+/** Runs a handler as its image does, and gives its output. */
+async function runAsImage(handler: 'embedding' | 'cls'): Promise<unknown> {
+  await cp(join(ROOT, `handlers/${handler}.test_input.json`), join(folder, 'test_input.json'));
+  const { stdout } = await run(process.execPath, [join(ROOT, `handlers/${handler}.ts`)], {
     cwd: folder,
-    env: { PATH, HOME: folder, HF_HUB_OFFLINE: '1' },
+    env: { PATH: dirname(process.execPath), HOME: folder, TMPDIR: folder, HF_HUB_OFFLINE: '1' },
     maxBuffer: 2 ** 26,
   });
-  const output = JSON.parse(stdout) as { status: string; failed_count: number; embeddings: { id: string }[] };
+  return JSON.parse(stdout);
+}
+
+test("the cls image's own test input trains where nothing is set, and leaves nothing on the disk", async () => {
+  expect(await runAsImage('cls')).toMatchObject({
+    status: 'COMPLETED',
+    class_names: ['circle', 'square'],
+    model_url: expect.stringMatching(/^data:application\/octet-stream;base64,/),
+    model_info: { strategy: 'full' },
+    training_stats: { epochs: 2, data: { images: 8, broken: { images: 0 } } },
+  });
+  expect((await readdir(folder)).sort()).toEqual(['bin', 'gpu-handlers-training', 'test_input.json']);
+  expect(await readdir(join(folder, 'gpu-handlers-training'))).toEqual([]);
+}, 60_000);
+
+test("the embedding image's own test input runs where nothing is set: no database, no download", async () => {
+  const output = (await runAsImage('embedding')) as { embeddings: { id: string }[] };
   expect(output).toMatchObject({ status: 'success', failed_count: 0 });
   expect(output.embeddings.map(({ id }) => id)).toEqual(['smoke-product', 'smoke-cutout']);
 });

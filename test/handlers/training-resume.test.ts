@@ -5,12 +5,16 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { createClassificationHandler } from '../../handlers/cls.ts';
+import { createClassificationHandler, type ClassificationHandler } from '../../handlers/cls.ts';
+import { StoppedError } from '../../src/base/errors.ts';
+import { startServer } from '../http/support.ts';
+import { temporaryFolder } from '../support/folder.ts';
 import {
   addDataset,
   epochRows,
   insert,
   insertRun,
+  objectOf,
   runRow,
   runTraining,
   startTrainingCloud,
@@ -21,13 +25,18 @@ import {
 let cloud: TrainingCloud;
 let dataset: TestDataset;
 
+/** Where a process that is killed may not leave anything. */
+let passing: Awaited<ReturnType<typeof temporaryFolder>>;
+
 beforeAll(async () => {
   cloud = await startTrainingCloud();
+  passing = await temporaryFolder();
   dataset = await addDataset(cloud, { classes: { cola: 24, apple: 24 } });
 }, 120_000);
 
 afterAll(async () => {
   await cloud[Symbol.asyncDispose]();
+  await passing[Symbol.asyncDispose]();
 });
 
 const CONFIG = {
@@ -53,6 +62,7 @@ function startChild(input: Record<string, unknown>): { child: ChildProcess; line
       MODEL_DIR: cloud.modelsFolder,
       LOG_LEVEL: 'debug',
       TEST_RUNS_FOLDER: cloud.runsFolder,
+      TMPDIR: passing.path,
     },
   });
   let words = '';
@@ -90,6 +100,7 @@ test('a run that is killed goes on where it was, and comes to the same numbers a
   await closed;
   expect(isInSecond()).toBe(true);
   expect(await readdir(cloud.runsFolder)).toContain(runId);
+  expect(await readdir(passing.path)).toEqual([]);
   expect(await runRow(cloud, runId)).toMatchObject({ status: 'training' });
 
   const requests = cloud.images.count;
@@ -133,6 +144,83 @@ describe('resume_from', () => {
       resume_from: `cls-models/${first.runId}/checkpoint.safetensors`,
     });
     expect(other.output).toMatchObject({ status: 'FAILED', error_code: 'checkpoint_mismatch' });
+  }, 120_000);
+});
+
+describe('a checkpoint by its address', () => {
+  const served = async (status: number, body: Uint8Array | string) =>
+    startServer((_, response) => response.writeHead(status).end(body));
+
+  test('is fetched and gone on from; what is not there, or is none, is an error', async () => {
+    const config = { ...CONFIG, epochs: 1 };
+    const first = await runTraining(cloud, { dataset_id: dataset.id, config });
+    const { bytes } = await objectOf(cloud, `cls-models/${first.runId}/checkpoint.safetensors`);
+    await using there = await served(200, bytes);
+    await using absent = await served(404, '');
+    await using page = await served(200, '<html>');
+    const resume = async (resume_from: string) =>
+      (await runTraining(cloud, { dataset_id: dataset.id, config: CONFIG, resume_from })).output;
+    expect(await resume(`${there.url}/run.safetensors?token=x`)).toMatchObject({
+      status: 'COMPLETED',
+      training_stats: { epochs: 4, resumed_from_epoch: 1 },
+    });
+    const gone = await resume(`${absent.url}/run.safetensors?token=secret`);
+    expect(gone).toMatchObject({ status: 'FAILED', error_code: 'resume_not_found' });
+    expect(gone.error).not.toContain('secret');
+    expect(await resume(page.url)).toMatchObject({ status: 'FAILED', error_code: 'checkpoint_truncated' });
+    expect(await readdir(cloud.runsFolder)).toEqual([]);
+  }, 120_000);
+});
+
+describe('a checkpoint of other data', () => {
+  const config = { ...CONFIG, epochs: 2 };
+
+  test('that the job names: other classes are refused, other images are gone on with', async () => {
+    const first = await runTraining(cloud, { dataset_id: dataset.id, config });
+    const more = await addDataset(cloud, { classes: { cola: 30, apple: 30 } });
+    const other = await addDataset(cloud, { classes: { cola: 30, pear: 30 } });
+    const resume = async (dataset_id: string) =>
+      runTraining(cloud, { dataset_id, config: { ...CONFIG, epochs: 3 }, resume_from: first.runId });
+    const refused = await resume(other.id);
+    expect(refused.output).toMatchObject({ status: 'FAILED', error_code: 'checkpoint_mismatch' });
+    expect(refused.output.error).toMatch(/is of other classes \(0: 'apple'\)/);
+    const { runId, output } = await resume(more.id);
+    // None of the epochs on other images is the best one, or a row of this run.
+    expect(output).toMatchObject({
+      status: 'COMPLETED',
+      metrics: { best_epoch: 3 },
+      training_stats: { epochs: 1, resumed_from_epoch: 2 },
+    });
+    expect((await epochRows(cloud, runId)).map(({ epoch }) => epoch)).toEqual([3]);
+  }, 120_000);
+
+  test('that an earlier attempt left: the run starts anew', async () => {
+    const runId = '00000000-0000-4000-8000-0000000000d3';
+    const input = { training_run_id: runId, dataset_id: dataset.id };
+    const shutdown = async (given: object, handler: ClassificationHandler): Promise<void> => {
+      const stop = new AbortController();
+      const stopped = runTraining(
+        cloud,
+        { ...input, ...given },
+        {
+          handler,
+          signal: stop.signal,
+          onProgress: (news) => {
+            if (news.stage === 'training' && news.epoch === 2)
+              stop.abort(new StoppedError('shutdown', 'stop'));
+          },
+        },
+      );
+      await expect(stopped).rejects.toMatchObject({ code: 'shutdown' });
+    };
+    await shutdown({ config: CONFIG }, cloud.handler);
+    const { id: changed } = await addDataset(cloud, { classes: { cola: 24, apple: 24 } });
+    const { output, messages } = await runTraining(cloud, { ...input, dataset_id: changed, config });
+    const told = 'the checkpoint of an earlier attempt is of other images or labels: the run starts anew';
+    expect(output).toMatchObject({ status: 'COMPLETED', training_stats: { resumed_from_epoch: null } });
+    // The one on this machine, and the one in the bucket.
+    expect(messages.filter((message) => message === told)).toHaveLength(2);
+    expect((await epochRows(cloud, runId)).map(({ epoch }) => epoch)).toEqual([1, 2]);
   }, 120_000);
 });
 

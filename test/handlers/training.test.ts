@@ -228,6 +228,18 @@ test('a job that carries its images, with both loading forms at once: the new on
   expect(output.metrics?.test).toBeNull();
 }, 120_000);
 
+test('an API that is away for a moment is told when it is back', async () => {
+  const answers = [503, 502, 200];
+  await using api = await startServer((_, response) => response.writeHead(answers.shift() ?? 500).end());
+  const { output } = await runTraining(cloud, {
+    dataset_id: dataset.id,
+    config: { ...CONFIG, epochs: 1 },
+    api_url: api.url,
+  });
+  expect(output).toMatchObject({ status: 'COMPLETED', warnings: [] });
+  expect(api.requests).toHaveLength(3);
+}, 120_000);
+
 test('an API that does not answer is a warning: the model is stored', async () => {
   await using refusing = await startServer((_, response) => response.writeHead(404).end());
   const { runId, output } = await runTraining(cloud, {
