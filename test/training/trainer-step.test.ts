@@ -109,17 +109,30 @@ test.each([2, BATCH])('a stop in run %d ends the step after it, which has change
   });
 });
 
-test('a trainer that is told to stop while it is made leaves nothing', async () => {
-  await using folder = await temporaryFolder();
-  const stop = new AbortController();
-  const createHost: typeof createGraphHost = (options) => {
-    stop.abort(new StoppedError('cancelled', 'enough'));
-    return createGraphHost(options);
-  };
-  const options = trainerOptions({ signal: stop.signal, folder: folder.path });
-  await expect(createTrainer(options, { createHost })).rejects.toMatchObject({ code: 'cancelled' });
-  expect(await readdir(folder.path)).toEqual([]);
-});
+test.each(['made', 'loads its first graph'])(
+  'a trainer that is told to stop as its host is %s leaves nothing',
+  async (when) => {
+    await using folder = await temporaryFolder();
+    const stop = new AbortController();
+    const enough = (): void => stop.abort(new StoppedError('cancelled', 'enough'));
+    const loads: string[] = [];
+    const createHost: typeof createGraphHost = (options) => {
+      if (when === 'made') enough();
+      const host = createGraphHost(options);
+      const load: typeof host.load = (name, model) => {
+        loads.push(name);
+        enough();
+        return host.load(name, model);
+      };
+      return Object.create(host, { load: { value: load } }) as typeof host;
+    };
+    const { microBatch: _, ...options } = trainerOptions({ signal: stop.signal, folder: folder.path });
+    await expect(createTrainer(options, { createHost })).rejects.toMatchObject({ code: 'cancelled' });
+    // Four rows tell the time; the graphs for the whole batch are not made any more.
+    expect(loads).toEqual(when === 'made' ? [] : ['evaluate', 'accumulate', 'update']);
+    expect(await readdir(folder.path)).toEqual([]);
+  },
+);
 
 describe('memory that runs out', () => {
   const losses = async (trainer: Trainer, count: number): Promise<StepResult[]> => {
