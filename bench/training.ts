@@ -5,6 +5,9 @@
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -14,8 +17,14 @@ const CHILD = fileURLToPath(new URL('./training/child.ts', import.meta.url));
 const WARM_UP_RUNS = 2;
 const DEFAULT_ROUNDS = 7;
 
+const folder = await mkdtemp(join(tmpdir(), 'bench-training-'));
+
 async function start(model: ModelName, contender: Contender): Promise<ChildProcess> {
-  const child = fork(CHILD, [model, contender], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(CHILD, [model, contender], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // They are stopped where they stand; what they leave goes with this folder.
+    env: { ...process.env, TMPDIR: folder },
+  });
   await once(child, 'message');
   return child;
 }
@@ -111,4 +120,5 @@ const report = {
   resnet50: await compare('resnet50', ['last_k', 'full'], rounds),
   waiting_for_data: rounded(await shareWaiting(), 4),
 };
+await rm(folder, { recursive: true });
 process.stdout.write(`${JSON.stringify(report, null, values.json ? 0 : 2)}\n`);

@@ -2,7 +2,7 @@
  * One contender of `npm run bench:training`, in a process of its own: prepares, says so, then makes one run for each
  * message and answers with its time. `node child.ts <model> <what>`.
  */
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -160,7 +160,6 @@ async function waiting(subject: Subject): Promise<() => Promise<{ waiting: numbe
   const folder = await mkdtemp(join(tmpdir(), 'bench-training-'));
   const path = join(folder, 'pictures');
   await writeFile(path, randomBytes(bytes * WAITING_STEPS));
-  process.once('disconnect', () => void rm(folder, { recursive: true }));
   async function* batches(): AsyncGenerator<TrainBatch> {
     await using file = await open(path);
     for (let i = 0; i < WAITING_STEPS; i += 1) {

@@ -3,6 +3,7 @@ import type { DataType, Node } from '../onnx/types.ts';
 import type { Target } from './convolution/target.ts';
 import { contributions } from './contributions.ts';
 import { misfit } from './dims.ts';
+import { readsOf } from './order.ts';
 import { RULES } from './rules.ts';
 import type { Rule } from './rule.ts';
 import type { ShapedGraph } from './shaped-graph.ts';
@@ -42,6 +43,7 @@ export function gradients(
     const outputGradients = node.outputs.map((name) => (name === '' ? '' : (found.total(name) ?? '')));
     // A rule may have reached through this node already.
     if (outputGradients.every((name) => name === '')) continue;
+    refuseSecondOutput(graph, node, outputGradients);
     const result = ruleOf(node)?.({
       g: graph,
       node,
@@ -78,7 +80,7 @@ function pathBetween(graph: ShapedGraph, wrt: readonly string[], loss: string): 
   const ordered = graph.ordered();
   const dependent = new Set(wrt);
   for (const node of ordered) {
-    if (!node.inputs.some((name) => dependent.has(name))) continue;
+    if (!readsOf(node).some((name) => dependent.has(name))) continue;
     // Comparisons and indices end the way: a step has no slope.
     for (const name of node.outputs) if (graph.has(name) && isFloat(graph.type(name))) dependent.add(name);
   }
@@ -86,9 +88,9 @@ function pathBetween(graph: ShapedGraph, wrt: readonly string[], loss: string): 
   const nodes = ordered
     .toReversed()
     .filter((node) => {
-      const isOnPath =
-        node.outputs.some((name) => needed.has(name)) && node.inputs.some((name) => dependent.has(name));
-      if (isOnPath) for (const name of node.inputs) if (dependent.has(name)) needed.add(name);
+      const reads = readsOf(node).filter((name) => dependent.has(name));
+      const isOnPath = node.outputs.some((name) => needed.has(name)) && reads.length > 0;
+      if (isOnPath) for (const name of reads) needed.add(name);
       return isOnPath;
     })
     .toReversed();
@@ -118,6 +120,15 @@ function refuseWithoutRule(graph: ShapedGraph, nodes: readonly Node[]): void {
     'operator_not_trainable',
     `${graph.source} cannot be trained: there is no gradient rule for ${shown.join(', ')}${more}; ` +
       'train only what lies behind, or export the model with standard float32 operators',
+  );
+}
+
+/** Rules know the way back from a node's first output; from others there is one for Split alone. */
+function refuseSecondOutput(graph: ShapedGraph, node: Node, outputGradients: readonly string[]): void {
+  const index = outputGradients.findLastIndex((name) => name !== '');
+  if (index <= 0 || node.opType === 'Split') return;
+  throw misfit(
+    `the loss of ${graph.source} depends on output ${String(index)} of ${node.opType} '${node.name ?? ''}', which has no gradient rule`,
   );
 }
 

@@ -1,10 +1,8 @@
 import { ModelError } from '../base/errors.ts';
 import { attributesOf, tensorOf, valueInfo, type AttributeInput, type ConstantData } from '../onnx/build.ts';
-import { subgraphs } from '../onnx/attribute.ts';
-import { allNames } from '../onnx/inspect.ts';
 import { DATA_TYPE, type DataType, type Node, type OnnxModel, type Tensor } from '../onnx/types.ts';
 import { misfit, type Dims } from './dims.ts';
-import { inOrder } from './order.ts';
+import { inOrder, readsOf } from './order.ts';
 
 /** What is known of a value before anything runs. */
 export interface ValueShape {
@@ -143,7 +141,7 @@ export function graphCore(source: string): GraphCore {
     const needed = new Set([...ordered.flatMap((node) => node.inputs), ...outputs]);
     const orphan = [...needed].find((name) => name !== '' && !made.has(name));
     if (orphan !== undefined) throw misfit(`nothing gives '${orphan}'`);
-    const read = new Set([...needed, ...ordered.flatMap(readInside)]);
+    const read = new Set([...needed, ...ordered.flatMap(readsOf)]);
     const info = (name: string) => valueInfo(name, lookUp(name).type, lookUp(name).dims);
     return {
       irVersion: IR_VERSION,
@@ -189,7 +187,7 @@ export function graphCore(source: string): GraphCore {
         .toReversed()
         .filter((node) => {
           const isNeeded = node.outputs.some((name) => needed.has(name));
-          if (isNeeded) for (const name of [...node.inputs, ...readInside(node)]) needed.add(name);
+          if (isNeeded) for (const name of readsOf(node)) needed.add(name);
           else for (const name of node.outputs) made.delete(name);
           return isNeeded;
         });
@@ -229,11 +227,6 @@ export function graphCore(source: string): GraphCore {
     ordered: () => inOrder(nodes),
     toModel,
   };
-}
-
-/** Names that the graphs inside a node use, some of them values around it. */
-function readInside(node: Node): string[] {
-  return subgraphs(node).flatMap((inner) => [...allNames(inner)]);
 }
 
 interface AddOptions {

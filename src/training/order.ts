@@ -1,5 +1,13 @@
+import { subgraphs } from '../onnx/attribute.ts';
+import { allNames } from '../onnx/inspect.ts';
 import type { Node } from '../onnx/types.ts';
 import { misfit } from './dims.ts';
+
+/** Names of the values that a node reads, also in the graphs inside it, whose own names are among them. */
+export function readsOf(node: Node): string[] {
+  const inside = subgraphs(node).flatMap((inner) => [...allNames(inner)]);
+  return [...node.inputs, ...inside];
+}
 
 /** The nodes with makers before their readers; otherwise in the order given. @throws ModelError on a circle. */
 export function inOrder(nodes: readonly Node[]): Node[] {
@@ -16,7 +24,7 @@ export function inOrder(nodes: readonly Node[]): Node[] {
         stack.pop();
         continue;
       }
-      const waiting = node.inputs
+      const waiting = readsOf(node)
         .map((name) => maker.get(name))
         .filter((needed) => needed !== undefined && state.get(needed) !== 'done') as Node[];
       if (waiting.length === 0) {

@@ -298,6 +298,7 @@ describe('what a matching job gives back', () => {
       },
       cutouts_marked: CUTOUTS - 1,
       warnings: [],
+      performance: expect.any(Object),
       seconds: expect.any(Number),
     });
   });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 
+import type { Attribute } from '../../src/onnx/types.ts';
 import { gradients, influencing } from '../../src/training/backward.ts';
 import { shapedGraph, type ShapedGraph } from '../../src/training/shaped-graph.ts';
 import { worstError } from './finite-differences.ts';
@@ -120,6 +121,32 @@ describe('told by name', () => {
     const [x, w] = [g.input('x', 'float32', [3]), g.input('w', 'float32', [3])];
     const y = g.mul(g.node('Round', [x], { dims: [3] }), w);
     expect([...gradients(g, g.sum(y, undefined, false), ['w']).keys()]).toEqual(['w']);
+  });
+
+  test('a branch that reads a wanted value from within', () => {
+    const g = shapedGraph('model.onnx');
+    const x = g.input('x', 'float32', [3]);
+    const body = { name: 'body', initializers: [], inputs: [], outputs: [], valueInfos: [], metadata: [] };
+    const inner = { opType: 'Neg', inputs: ['x'], outputs: ['inner'], attributes: [], metadata: [] };
+    const branch = { opType: 'If', name: 'branch', inputs: ['when'], outputs: ['y'], metadata: [] };
+    g.input('when', 'bool', []);
+    const graph: Attribute = { name: 'then_branch', type: 'graph', value: { ...body, nodes: [inner] } };
+    g.insert({ ...branch, attributes: [graph] }, [{ type: 'float32', dims: [3] }]);
+    const loss = g.sum(g.add(x, 'y'), undefined, false);
+    expect(() => gradients(g, loss, ['x'])).toThrow(/no gradient rule for If \('branch'\)/);
+  });
+
+  test('a second output that has no rule', () => {
+    const g = shapedGraph('model.onnx');
+    const names = [g.input('x', 'float32', [2, 3]), g.input('s', 'float32', [3])];
+    const [y = '', mean = ''] = g.nodes('LayerNormalization', names, {
+      outputs: [
+        { type: 'float32', dims: [2, 3] },
+        { type: 'float32', dims: [2, 1] },
+      ],
+    });
+    const loss = g.sum(g.add(y, mean), undefined, false);
+    expect(() => gradients(g, loss, ['x'])).toThrow(/depends on output 1 of LayerNormalization/);
   });
 
   test('values that the loss does not depend on', () => {

@@ -33,3 +33,13 @@ test('a circle is told', () => {
   );
   expect(() => inOrder([node('a', ['a'])])).toThrow(/needs its own result/);
 });
+
+test('what a graph inside a node reads is made before it', () => {
+  const inner = { name: 'body', initializers: [], inputs: [], outputs: [], valueInfos: [], metadata: [] };
+  const branch = { ...inner, nodes: [node('within', ['a'])] };
+  const loop: Node = {
+    ...node('loop', []),
+    attributes: [{ name: 'body', type: 'graph', value: branch }],
+  };
+  expect(names(inOrder([loop, node('a', [])]))).toEqual(['a', 'loop']);
+});

@@ -127,6 +127,34 @@ function scatterRows(g: ShapedGraph, taken: string, indices: string, { axis, len
   return g.transpose(apart, inversePermutation(toFront));
 }
 
+/** Rows of the first axes, named by one index an axis: as a Gather of these axes as one. */
+const gatherND: Rule = (call) => {
+  const { g, node, dy, input } = call;
+  if ((intOf(node, 'batch_dims') ?? 0) !== 0) {
+    throw misfit(`GatherND '${node.name ?? ''}' in ${g.source} has batch_dims, which have no gradient rule`);
+  }
+  const dims = g.dims(input(0));
+  const depth = lengthAt(g.dims(input(1)), -1);
+  const [leading, rest] = [dims.slice(0, depth), dims.slice(depth)];
+  const flat = constantInts(call, 1);
+  const indices = range(flat.length / depth).map((row) =>
+    leading.reduce((at, length, i) => {
+      const index = flat[row * depth + i] ?? 0;
+      return at * length + (index < 0 ? index + length : index);
+    }, 0),
+  );
+  const rows = { axis: 0, length: sizeOf(leading) };
+  const taken = g.reshape(dy, [indices.length, ...rest]);
+  const back = gatherBack(g, taken, indices, rows);
+  const whole =
+    back === undefined
+      ? scatterRows(g, taken, g.ints(indices), rows)
+      : typeof back === 'string'
+        ? back
+        : spread(g, back.value, { axis: 0, start: back.start, step: 1, length: rows.length });
+  return [g.reshape(whole, dims)];
+};
+
 /** What was overwritten has no gradient; what was written has that of its place. */
 const scatterND: Rule = (call) => {
   refuseReduction(call);
@@ -166,6 +194,7 @@ function refuseReduction({ g, node }: RuleCall): void {
 export const INDEXING_RULES: Readonly<Record<string, Rule>> = {
   Slice: slice,
   Gather: gather,
+  GatherND: gatherND,
   ScatterND: scatterND,
   ScatterElements: scatterElements,
 };

@@ -88,6 +88,22 @@ describe('Gather', () => {
   });
 });
 
+describe('GatherND', () => {
+  const take =
+    (indices: readonly number[], indexDims: Dims, dims: Dims): Case['build'] =>
+    (g, x) =>
+      g.node('GatherND', [x, g.constant(BigInt64Array.from(indices, BigInt), indexDims)], { dims });
+  test.each<[string, Case['build']]>([
+    ['rows', take([2, 0], [2, 1], [2, 3, 2])],
+    ['a run of rows', take([1, 2], [2, 1], [2, 3, 2])],
+    ['all rows in another order', take([3, 1, 0, 2], [4, 1], [4, 3, 2])],
+    ['rows of two axes, one twice, one counted from the end', take([0, 1, 3, -1, 0, 1], [3, 2], [3, 2])],
+    ['elements, in a table', take([0, 0, 0, 1, 2, 1, 3, 2, 1, 0, 0, 0], [2, 2, 3], [2, 2])],
+  ])('%s', async (_, build) => {
+    expect(await errorOf([[4, 3, 2]], build)).toBeLessThan(1e-5);
+  });
+});
+
 describe('ScatterND and ScatterElements', () => {
   const places = (g: ShapedGraph, values: number[], dims: Dims): string =>
     g.constant(BigInt64Array.from(values, BigInt), dims);
