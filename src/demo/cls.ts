@@ -6,13 +6,13 @@ import { z } from 'zod';
 
 import type { ClassificationOutput } from '../classification/output.ts';
 import type { RunNews } from '../classification/report.ts';
-import { startLocalCloud, type LocalCloud } from '../local/cloud.ts';
+import type { LocalCloud } from '../local/cloud.ts';
 import { createDatabase, type Database } from '../supabase/database.ts';
 import { labelledCutouts, shuffledLabels, type LabelledCutouts } from './cls-dataset.ts';
 import { readCommandLine } from './command-line.ts';
-import { createProgressBar } from './progress-bar.ts';
 import { runJob } from './run-job.ts';
 import { serveHandler } from './serve-handler.ts';
+import { startShelfCloud } from './shelf-cloud.ts';
 
 /** `npm run demo:cls`: products of the sample shelf as classes, their cutouts as images; and a control. */
 const EPOCHS = 10;
@@ -35,14 +35,7 @@ const begun = performance.now();
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 say('Starting Supabase and an image server on this machine ...');
-const drawing = createProgressBar('drawing the sample shelf');
-await using cloud = await startLocalCloud({
-  folder,
-  onProgress: ({ done, total }) => {
-    drawing.update(done, total);
-    if (done === total) drawing.end();
-  },
-});
+await using cloud = await startShelfCloud({ folder });
 const database = createDatabase({ url: cloud.supabaseUrl, key: cloud.supabaseServiceKey });
 const cutouts = labelledCutouts(cloud.shelf);
 

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { EmbeddingOutput } from '../embedding/output.ts';
-import { startLocalCloud, type LocalCloud } from '../local/cloud.ts';
+import type { LocalCloud } from '../local/cloud.ts';
 import { createVectorStore, type VectorStore } from '../qdrant/store.ts';
 import { createDatabase } from '../supabase/database.ts';
 import { readCommandLine } from './command-line.ts';
@@ -13,6 +13,7 @@ import { createProgressBar } from './progress-bar.ts';
 import { reportPage } from './report-page.ts';
 import { runJob } from './run-job.ts';
 import { serveHandler } from './serve-handler.ts';
+import { startShelfCloud } from './shelf-cloud.ts';
 
 /** `npm run demo`: a matching job on the sample shelf, then a search of each cutout among the products. */
 const COLLECTIONS = { products: 'products_demo', cutouts: 'cutouts_demo' } as const;
@@ -24,14 +25,7 @@ const begun = performance.now();
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 say('Starting Supabase, Qdrant and an image server on this machine ...');
-const drawing = createProgressBar('drawing the sample shelf');
-await using cloud = await startLocalCloud({
-  folder,
-  onProgress: ({ done, total }) => {
-    drawing.update(done, total);
-    if (done === total) drawing.end();
-  },
-});
+await using cloud = await startShelfCloud({ folder });
 
 const output = await runMatchingJob(cloud);
 if (output.error !== undefined) throw new Error(output.error);

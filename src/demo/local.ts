@@ -1,23 +1,14 @@
 import { once } from 'node:events';
 
-import { startLocalCloud } from '../local/cloud.ts';
 import { readCommandLine } from './command-line.ts';
-import { createProgressBar } from './progress-bar.ts';
+import { startShelfCloud } from './shelf-cloud.ts';
 
 /** `npm run local`: the whole cloud on this machine, until it is told to stop. */
 const { json, folder } = readCommandLine(
   'npm run local: Supabase, Qdrant and an image server on this machine, with a sample shelf, until Ctrl+C',
 );
 
-const bar = createProgressBar('drawing the sample shelf');
-const cloud = await startLocalCloud({
-  folder,
-  persist: true,
-  onProgress: ({ done, total }) => {
-    bar.update(done, total);
-    if (done === total) bar.end();
-  },
-});
+const cloud = await startShelfCloud({ folder, persist: true });
 const addresses = {
   supabase_url: cloud.supabaseUrl,
   supabase_service_key: cloud.supabaseServiceKey,

@@ -1,3 +1,4 @@
+import { mulberry32 } from '../../base/random.ts';
 import { floor, imul } from './maths.ts';
 
 /** A stream of numbers that its keys alone determine. */
@@ -23,15 +24,9 @@ function hash(text: string): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-/** The same keys give the same numbers on every machine: whole-number arithmetic (mulberry32) and nothing else. */
+/** The same keys give the same numbers on every machine: whole-number arithmetic and nothing else. */
 export function createRandom(...keys: readonly (string | number)[]): Random {
-  let state = hash(keys.join('\u0000'));
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = imul(state ^ (state >>> 15), 1 | state);
-    t = (t + imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
+  const next = mulberry32(hash(keys.join('\u0000')));
   const integer = (low: number, high: number) => low + floor(next() * (high - low + 1));
   return {
     next,

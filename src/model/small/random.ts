@@ -1,11 +1,7 @@
-/** Numbers in [-1, 1) that are the same for the same seed on every machine (mulberry32). */
+import { mulberry32 } from '../../base/random.ts';
+
+/** Numbers in [-1, 1) that are the same for the same seed on every machine. */
 export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 31 - 1;
-  };
+  const next = mulberry32(seed);
+  return () => 2 * next() - 1;
 }
