@@ -145,7 +145,7 @@ export function warningsOf(report: Omit<DataReport, 'warnings'>, tookFromTrainin
 
 function codes({ by_code }: FailedImages): string {
   return Object.entries(by_code)
-    .sort(([, a], [, b]) => b - a)
+    .sort(([one, a], [other, b]) => b - a || (one < other ? -1 : 1))
     .map(([code, count]) => `${code}: ${count}`)
     .join(', ');
 }
