@@ -149,8 +149,15 @@ function metricsOf({ input, dataset, run, report }: PublishOptions, evaluation: 
   };
 }
 
+/** Two classes of one name carry their position. */
 function byName(names: readonly string[], classes: readonly ClassMetrics[]): Record<string, ClassMetrics> {
-  return Object.fromEntries(classes.map((metrics, label) => [names[label] ?? String(label), metrics]));
+  return Object.fromEntries(
+    classes.map((metrics, label) => {
+      const name = names[label] ?? '';
+      const isOnly = names.indexOf(name) === names.lastIndexOf(name);
+      return [isOnly ? name : `${name} (${label})`, metrics];
+    }),
+  );
 }
 
 function modelInfo({ dataset, backbone, run }: PublishOptions, exported: ExportReport): ModelInfo {

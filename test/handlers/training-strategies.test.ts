@@ -64,6 +64,19 @@ test.each(RUNS)(
   120_000,
 );
 
+test('images to test with have no part in a run that trains more than a head, until its end', async () => {
+  const { id } = await addDataset(cloud, {
+    classes: { cola: 12, apple: 12 },
+    split: (i) => (i < 6 ? 'train' : i < 8 ? 'val' : 'test'),
+  });
+  const { output, progress } = await runTraining(cloud, {
+    dataset_id: id,
+    config: { ...CONFIG, epochs: 1, model_name: 'resnet50', strategy: 'full' },
+  });
+  expect(output.metrics?.test).toMatchObject({ images: 8 });
+  expect(progress.filter(({ stage }) => stage === 'features').at(-1)).toMatchObject({ done: 16, total: 16 });
+}, 120_000);
+
 describe('a run ends early', () => {
   test('where it gets no better, and keeps the best weights', async () => {
     const { runId, output } = await runTraining(cloud, {

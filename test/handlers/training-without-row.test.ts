@@ -55,6 +55,11 @@ test('a job without a row gives its model back, and writes nothing anywhere', as
   expect(await readdir(cloud.runsFolder)).toEqual([]);
 }, 120_000);
 
+test('figures of two classes of one name are told apart', async () => {
+  const output = await run({ dataset: { ...dataset(), class_names: ['one', 'one'] }, config: CONFIG });
+  expect(Object.keys(output.metrics?.per_class ?? {})).toEqual(['one (0)', 'one (1)']);
+}, 120_000);
+
 test('a path in storage needs Supabase: without, its picture alone fails', async () => {
   const urls = [...dataset().train_urls, { url: 'frames/gone.png', label: 0 }];
   const output = await run({ dataset: dataset(urls), config: CONFIG });

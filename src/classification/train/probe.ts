@@ -30,8 +30,8 @@ export interface ProbeOptions {
   /** Of what random views are made; how many there are is found out by memory. */
   recipe: Recipe;
   seed: number;
-  /** Of how many images to train with, and how many views of each, given on what the features are made. */
-  extent: (provider: string) => { images: number; views: number };
+  /** Of how many images to train with and how many views of each, and of test images or not, given the provider. */
+  extent: (provider: string) => { images: number; views: number; test: boolean };
   onProgress: (progress: { images: number; total: number }) => void;
   signal: AbortSignal;
 }
@@ -47,7 +47,8 @@ export async function probe(options: ProbeOptions): Promise<Probe> {
   const train = evenly(splits.train, wanted.images);
   const most = Math.max(1, Math.floor(MAX_VIEW_BYTES / (train.length * length * 4)));
   const count = Math.min(most, wanted.views);
-  const total = train.length * count + splits.val.length + splits.test.length;
+  const test = wanted.test ? splits.test : [];
+  const total = train.length * count + splits.val.length + test.length;
   let done = 0;
   const make = async (samples: readonly Sample[], number: number): Promise<FeatureSet> => {
     const set = await featuresOf({
@@ -64,7 +65,7 @@ export async function probe(options: ProbeOptions): Promise<Probe> {
     return set;
   };
   const first = await make(train, 0);
-  const held = { val: await make(splits.val, 0), test: await make(splits.test, 0) };
+  const held = { val: await make(splits.val, 0), test: await make(test, 0) };
   const views = [first];
   while (views.length < count) views.push(await make(first.samples, views.length));
   return {

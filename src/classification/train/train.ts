@@ -44,8 +44,9 @@ export async function trainClassifier(options: TrainOptions): Promise<TrainedRun
         ? {
             images: Infinity,
             views: config.augmentation === 'none' ? 1 : Math.min(HEAD_VIEWS, config.epochs),
+            test: true,
           }
-        : { images: MOST_PROBED, views: 1 },
+        : { images: MOST_PROBED, views: 1, test: false },
     onProgress: options.news.onFeatures,
     signal,
   });
