@@ -12,6 +12,7 @@ const MAY_IMPORT = {
   qdrant: ['http', 'flow', 'base'],
   worker: ['http', 'flow', 'base'],
   job: ['worker', 'image', 'supabase', 'http', 'flow', 'base'],
+  classification: ['job', 'worker', 'training', 'model', 'image', 'onnx', 'supabase', 'http', 'flow', 'base'],
   embedding: ['job', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
   local: ['supabase', 'qdrant', 'image', 'http', 'flow', 'base'],
   demo: [

@@ -1,4 +1,5 @@
 import type { InputIssue } from '../base/errors.ts';
+import { pairIssue } from '../job/pairs.ts';
 import type { EmbeddingInput, SourceConfig } from './input-schema.ts';
 
 type Fields = Omit<EmbeddingInput, 'unknownKeys'>;
@@ -38,13 +39,8 @@ const PAIRS = [
 ] as const;
 
 function pairIssues(input: Fields): InputIssue[] {
-  return PAIRS.flatMap(([url, key]) => {
-    if ((input[url] === undefined) === (input[key] === undefined)) return [];
-    // A Qdrant may take no key; a Supabase always does.
-    if (url === 'qdrant_url' && input[key] === undefined) return [];
-    const [given, missing] = input[url] === undefined ? [key, url] : [url, key];
-    return [{ key: missing, message: `is missing; ${given} is given, and the two are only taken together` }];
-  });
+  // A Qdrant may take no key; a Supabase always does.
+  return PAIRS.flatMap((pair) => pairIssue(input, pair).filter(({ key }) => key !== 'qdrant_api_key'));
 }
 
 function sourceIssues(source: SourceConfig, fallback: string | undefined): InputIssue[] {

@@ -4,11 +4,11 @@ import { ImageError } from '../base/errors.ts';
 import { createBudget, type Budget } from '../flow/budget.ts';
 import { abortable } from '../flow/time.ts';
 import { decodeError } from './decode-error.ts';
-import { cropWindow, resizedSize, type Size } from './geometry.ts';
+import { cropWindow, middleWindow, resizedSize, type Size, type Window } from './geometry.ts';
 import { heldBytes } from './held-bytes.ts';
 import { isCopied, openAsRgb, readHeader, shrink } from './open.ts';
 import type { Preprocessing } from './preprocessing.ts';
-import { cutOut, resample, resampleTaps } from './resample.ts';
+import { cutOut, resample, resampleTaps, type Raster } from './resample.ts';
 import { sniffImageType, type ImageType } from './sniff.ts';
 
 export interface DecodeLimits {
@@ -31,6 +31,19 @@ export type Decode = (
   signal?: AbortSignal,
 ) => Promise<Uint8Array>;
 
+export interface WholeOptions {
+  preprocessing: Preprocessing;
+  /** Of the longer edge to the shorter one; of a longer picture the middle is kept. */
+  maxAspect: number;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * A picture file resized as for a model and not yet cropped, so that random crops have room. The model's own centre
+ * crop of it gives the same bytes as `Decode`. Rejects as `Decode` does.
+ */
+export type DecodeWhole = (bytes: Uint8Array, options: WholeOptions) => Promise<Raster>;
+
 const MAX_PIXELS = 100_000_000;
 /** Only PNG and TIFF have longer sides at all. libvips needs memory for whole rows: 1.4 GB for four of 16 million. */
 const MAX_SIDE = 262_144;
@@ -48,18 +61,42 @@ const EXACT_TAPS = 400_000;
  * How near, and why so: docs/decisions/resize.md. What hostile files meet: docs/decisions/hostile-files.md.
  */
 export function createDecoder(limits: DecodeLimits = {}): Decode {
+  const decode = createRasterDecoder(limits);
+  return async (bytes, preprocessing, signal) => {
+    const windowOf = (resized: Size): Window => cropWindow(resized, preprocessing.crop);
+    return (await decode(bytes, { preprocessing, windowOf, signal })).data;
+  };
+}
+
+/** The same for whole pictures. */
+export function createWholeDecoder(limits: DecodeLimits = {}): DecodeWhole {
+  const decode = createRasterDecoder(limits);
+  return (bytes, { maxAspect, ...options }) =>
+    decode(bytes, { ...options, windowOf: (resized) => middleWindow(resized, maxAspect) });
+}
+
+interface RasterOptions {
+  preprocessing: Preprocessing;
+  /** What is kept of the resized picture. */
+  windowOf: (resized: Size) => Window;
+  signal?: AbortSignal | undefined;
+}
+
+function createRasterDecoder(
+  limits: DecodeLimits,
+): (bytes: Uint8Array, options: RasterOptions) => Promise<Raster> {
   const { maxPixels = MAX_PIXELS, maxBytesAtOnce = MAX_BYTES_AT_ONCE, timeoutMs = TIMEOUT_MS } = limits;
   const memory = createBudget(maxBytesAtOnce);
-  return async (bytes, preprocessing, signal) => {
+  return async (bytes, options) => {
+    const { signal } = options;
     signal?.throwIfAborted();
     const type = sniffImageType(bytes);
     try {
       const metadata = await abortable(readHeader(bytes), signal);
       refuseMisnamed(metadata, type);
       refuseTooLarge(metadata, maxPixels);
-      const needed = heldBytes(metadata, type, isCopied(metadata, preprocessing));
-      const work = (): Promise<Uint8Array> =>
-        decodeRaw(bytes, metadata, { preprocessing, maxPixels, timeoutMs, signal });
+      const needed = heldBytes(metadata, type, isCopied(metadata, options.preprocessing));
+      const work = (): Promise<Raster> => decodeRaw(bytes, metadata, { ...options, maxPixels, timeoutMs });
       return await withMemory({ memory, needed, work, timeoutMs, signal });
     } catch (error) {
       signal?.throwIfAborted();
@@ -81,13 +118,13 @@ export function decodeImage(
 interface Work {
   memory: Budget;
   needed: number;
-  work: () => Promise<Uint8Array>;
+  work: () => Promise<Raster>;
   timeoutMs: number;
   signal: AbortSignal | undefined;
 }
 
 /** Whoever waits is let go when the time is over; the memory counts as taken for as long as the decoder really holds it. */
-async function withMemory({ memory, needed, work, timeoutMs, signal }: Work): Promise<Uint8Array> {
+async function withMemory({ memory, needed, work, timeoutMs, signal }: Work): Promise<Raster> {
   const giveBack = await memory.take(needed, signal);
   const working = work().finally(giveBack);
   const { promise: late, reject } = Promise.withResolvers<never>();
@@ -102,31 +139,32 @@ async function withMemory({ memory, needed, work, timeoutMs, signal }: Work): Pr
   }
 }
 
-interface RawOptions {
-  preprocessing: Preprocessing;
+interface RawOptions extends RasterOptions {
   maxPixels: number;
   timeoutMs: number;
-  signal: AbortSignal | undefined;
 }
 
 async function decodeRaw(
   bytes: Uint8Array,
   metadata: Metadata,
-  { preprocessing, maxPixels, timeoutMs, signal }: RawOptions,
-): Promise<Uint8Array> {
+  { preprocessing, windowOf, maxPixels, timeoutMs, signal }: RawOptions,
+): Promise<Raster> {
   const size = orientedSize(metadata, preprocessing.orient);
   const resized = resizedSize(size, preprocessing);
-  const window = cropWindow(resized, preprocessing.crop);
+  const window = windowOf(resized);
   // Later than our own clock, which says what happened; this one only ends work that nobody waits for.
   const timeoutSeconds = Math.ceil(timeoutMs / 1_000) + 1;
   const source = await openAsRgb(bytes, metadata, { preprocessing, maxPixels, timeoutSeconds });
   signal?.throwIfAborted();
-  const isCheap = resampleTaps(size, resized, window, preprocessing.resample) <= EXACT_TAPS;
+  // By the model's own crop, whatever is kept: the same way for the same picture gives the same bytes.
+  const cropped = cropWindow(resized, preprocessing.crop);
+  const isCheap = resampleTaps(size, resized, cropped, preprocessing.resample) <= EXACT_TAPS;
   const target = isCheap ? size : smaller(size, resized);
   const shrunk = await shrink(source, size, target, preprocessing.resample);
   signal?.throwIfAborted();
   const isDone = target.width === resized.width && target.height === resized.height;
-  return isDone ? cutOut(shrunk, window) : resample(shrunk, resized, window, preprocessing.resample);
+  const data = isDone ? cutOut(shrunk, window) : resample(shrunk, resized, window, preprocessing.resample);
+  return { data, width: window.width, height: window.height };
 }
 
 /** What libvips took the file for must be what it was let through as: no other of its loaders is meant to run. */

@@ -34,6 +34,17 @@ export function cropWindow(resized: Size, crop: Size | null): Window {
   };
 }
 
+/**
+ * The middle of a picture whose longer edge is more than `maxAspect` times the shorter one. As many pixels go on one
+ * side as on the other, so that a centre crop of what is left is that of the whole picture.
+ */
+export function middleWindow({ width, height }: Size, maxAspect: number): Window {
+  const most = Math.floor(Math.min(width, height) * maxAspect);
+  const kept = (edge: number): number => (edge <= most ? edge : most - ((edge - most) % 2));
+  const size = { width: kept(width), height: kept(height) };
+  return { left: (width - size.width) / 2, top: (height - size.height) / 2, ...size };
+}
+
 /** Floor of half the difference, for negative ones too: the padding before is then its ceiling, as it must be. */
 function cropOffset(size: number, crop: number): number {
   return Math.floor((size - crop) / 2);

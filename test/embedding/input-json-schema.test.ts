@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 
 import { describe, expect, test } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 
 import { EMBEDDING_INPUT_JSON_SCHEMA } from '../../src/embedding/input.ts';
+import { EMBEDDING_JOBS, readJob } from '../support/job-files.ts';
 
 const read = (path: string): unknown =>
   JSON.parse(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')) as unknown;
@@ -42,8 +43,8 @@ test('every key has a description', () => {
 describe('as a validator sees it', () => {
   const image = { id: 1, url: 'a.png', type: 'cutout' };
 
-  test.each(readdirSync(new URL('../fixtures/jobs/', import.meta.url)))('%s is valid', (name) => {
-    validate((read(`test/fixtures/jobs/${name}`) as { input: unknown }).input);
+  test.each(EMBEDDING_JOBS)('%s is valid', (name) => {
+    validate(readJob(name));
     expect(validate.errors).toBeNull();
   });
 

@@ -1,16 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs';
-
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { InputError } from '../../src/base/errors.ts';
 import { EMBEDDING_INPUT_JSON_SCHEMA, parseEmbeddingInput } from '../../src/embedding/input.ts';
+import { EMBEDDING_JOBS, readJob } from '../support/job-files.ts';
 
-const JOBS = new URL('../fixtures/jobs/', import.meta.url);
-const jobs = readdirSync(JOBS).map(
-  (name) =>
-    (JSON.parse(readFileSync(new URL(name, JOBS), 'utf8')) as { input: Record<string, unknown> }).input,
-);
+const jobs = EMBEDDING_JOBS.map(readJob);
 
 type Outcome = { parsed: unknown } | { error: string };
 

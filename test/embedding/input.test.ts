@@ -1,21 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs';
-
 import { describe, expect, test } from '@jest/globals';
 
 import { InputError } from '../../src/base/errors.ts';
 import { parseEmbeddingInput, targetCollection } from '../../src/embedding/input.ts';
+import { EMBEDDING_JOBS, readJob } from '../support/job-files.ts';
 
-const JOBS = new URL('../fixtures/jobs/', import.meta.url);
 const JOB_ID = '839C284E-5ACE-5B18-A087-25CEB89ADD55';
 const IMAGE = { id: 'a', url: 'https://images.example.invalid/a.png', type: 'product' };
-
-interface JobFile {
-  input: Record<string, unknown>;
-}
-
-function readJob(name: string): Record<string, unknown> {
-  return (JSON.parse(readFileSync(new URL(name, JOBS), 'utf8')) as JobFile).input;
-}
 
 /** A job that reads from the database, with these filters. */
 function withFilters(filters: Record<string, unknown>, source: Record<string, unknown> = {}) {
@@ -33,7 +23,7 @@ function issuesOf(value: unknown): Record<string, string> {
 }
 
 describe('jobs as the API sends them', () => {
-  test.each(readdirSync(JOBS))('%s parses as it stands, and no key of it is unknown', (name) => {
+  test.each(EMBEDDING_JOBS)('%s parses as it stands, and no key of it is unknown', (name) => {
     expect(parseEmbeddingInput(readJob(name)).unknownKeys).toEqual([]);
   });
 

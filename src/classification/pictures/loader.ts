@@ -1,0 +1,133 @@
+import type { Size } from '../../image/geometry.ts';
+import { batches as inBatches, mapConcurrent, type Source } from '../../flow/streams.ts';
+import type { MixPlan } from '../augment/mix.ts';
+import type { Recipe } from '../augment/recipe.ts';
+import type { Sample } from '../dataset.ts';
+import type { Pictures } from './pictures.ts';
+import type { Pool } from './pool.ts';
+import type { ViewTask } from './pool-messages.ts';
+
+/** Pictures of one step. The pixels are the reader's until it asks for the next batch. */
+export interface PixelBatch {
+  /** In the order of the pixels; those that could not be had are left out. */
+  samples: readonly Sample[];
+  /** `[samples, height, width, 3]`. */
+  pixels: Uint8Array<SharedArrayBuffer>;
+  /** How the pictures are mixed with each other. */
+  plan: MixPlan | null;
+}
+
+export interface BatchesOptions {
+  samples: Source<Sample>;
+  batchSize: number;
+  /** Null: plain views, as the model sees pictures when it is used. */
+  random: RandomViews | null;
+}
+
+export interface RandomViews {
+  recipe: Recipe;
+  /** What a sample's view is keyed by. */
+  keys: (sample: Sample) => readonly (string | number)[];
+  /** How the batch with this number is mixed. */
+  mix: (batch: number) => MixPlan | null;
+}
+
+/** How often the reader had to wait. */
+export interface LoaderStatistics {
+  batches: number;
+  /** Of those, how many were not ready when they were asked for. */
+  late: number;
+  waitedMs: number;
+}
+
+export interface Loader {
+  /** In order. The first batch of a stream is never counted as late: there was nothing to do meanwhile. */
+  batches(options: BatchesOptions): AsyncGenerator<PixelBatch>;
+  readonly statistics: Readonly<LoaderStatistics>;
+}
+
+export interface LoaderOptions {
+  pictures: Pictures;
+  pool: Pool;
+  size: Size;
+  /** Batches that are made ready ahead. */
+  prefetch: number;
+  signal: AbortSignal;
+}
+
+/** A wait below this is the time that handing over takes. */
+const READY_MS = 2;
+/** Parts of a batch for each thread: a slow picture then holds up little. */
+const PARTS_A_THREAD = 2;
+
+export function createLoader({ pictures, pool, size, prefetch, signal }: LoaderOptions): Loader {
+  const bytes = size.width * size.height * 3;
+  const statistics: LoaderStatistics = { batches: 0, late: 0, waitedMs: 0 };
+  const free: Uint8Array<SharedArrayBuffer>[] = [];
+  const take = (length: number): Uint8Array<SharedArrayBuffer> => {
+    const place = free.findIndex((pixels) => pixels.length === length);
+    const [found] = place === -1 ? [] : free.splice(place, 1);
+    return found ?? new Uint8Array(new SharedArrayBuffer(length));
+  };
+
+  const make = async (
+    { samples, number }: { samples: readonly Sample[]; number: number },
+    { batchSize, random }: BatchesOptions,
+  ): Promise<PixelBatch> => {
+    await pictures.load(samples);
+    const present = samples.filter((sample) => pictures.frameOf(sample) !== undefined);
+    const pixels = take(batchSize * bytes);
+    const views = present.flatMap((sample, slot): ViewTask[] => {
+      const frame = pictures.frameOf(sample);
+      if (frame === undefined) return [];
+      const { offset, width, height } = frame;
+      return [{ slot, offset, width, height, keys: random?.keys(sample) ?? null }];
+    });
+    const recipe = random?.recipe ?? {};
+    const part = Math.max(1, Math.ceil(views.length / (pool.threads * PARTS_A_THREAD)));
+    const parts = Array.from({ length: Math.ceil(views.length / part) }, (_, i) =>
+      views.slice(i * part, (i + 1) * part),
+    );
+    await Promise.all(parts.map((some) => pool.run({ type: 'views', pixels, size, recipe, views: some })));
+    const plan = random?.mix(number) ?? null;
+    if (plan !== null) await pool.run({ type: 'mix', pixels, size, count: present.length, plan });
+    return { samples: present, pixels: pixels.subarray(0, present.length * bytes), plan };
+  };
+
+  return {
+    statistics,
+    async *batches(options) {
+      const numbered = mapConcurrent(
+        withNumbers(inBatches(options.samples, options.batchSize)),
+        prefetch,
+        (batch) => make(batch, options),
+        { ordered: true, signal },
+      );
+      try {
+        for (let first = true; ; first = false) {
+          const asked = performance.now();
+          const next = await numbered.next();
+          if (next.done === true) return;
+          if (!first) count(statistics, performance.now() - asked);
+          if (next.value.samples.length > 0) yield next.value;
+          free.push(new Uint8Array(next.value.pixels.buffer));
+        }
+      } finally {
+        await numbered.return(undefined);
+      }
+    },
+  };
+}
+
+function count(statistics: LoaderStatistics, waitedMs: number): void {
+  statistics.batches += 1;
+  statistics.waitedMs += waitedMs;
+  if (waitedMs >= READY_MS) statistics.late += 1;
+}
+
+async function* withNumbers(
+  source: AsyncIterable<readonly Sample[]>,
+): AsyncGenerator<{ samples: readonly Sample[]; number: number }> {
+  let number = 0;
+  for await (const samples of source) yield { samples, number: number++ };
+}

@@ -1,0 +1,122 @@
+import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { messageOf } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { withProcessLock } from '../model/hub/process-lock.ts';
+
+/** What a run keeps on the disk while it lives: decoded pictures, checkpoints, the files that it will upload. */
+export interface RunFolder extends AsyncDisposable {
+  readonly path: string;
+  /** Aborts where another process took the folder over. */
+  readonly lost: AbortSignal;
+  /** The run has ended: the folder goes, unless it is to be kept. */
+  end(options: { keep: boolean }): Promise<void>;
+}
+
+export interface RunFolderOptions {
+  runId: string;
+  /** Where the folders of all runs are. */
+  root?: string;
+  log: Log;
+  signal: AbortSignal;
+}
+
+const ROOT = join(tmpdir(), 'gpu-handlers-training');
+/** Folders of other runs that nobody has touched for so long are of runs that will not come back to this machine. */
+const ABANDONED_MS = 24 * 3_600_000;
+const KEPT = 'kept';
+
+/**
+ * The run's folder, for this process alone: what an earlier process of the same run left in it, killed or stopped, is
+ * there. Left as it is when it is only disposed of, so that the run can go on; taken away by `end`.
+ */
+export async function openRunFolder({
+  runId,
+  root = ROOT,
+  log,
+  signal,
+}: RunFolderOptions): Promise<RunFolder> {
+  const path = join(root, runId);
+  await mkdir(root, { recursive: true });
+  const lock = await holdLock(`${path}.lock`, signal, () => {
+    log.info('another process on this machine has the folder of this run; waiting for it to end');
+  });
+  try {
+    await removeAbandoned(root, runId, log);
+    await mkdir(path, { recursive: true });
+    await rm(join(path, KEPT), { force: true });
+    await utimes(path, new Date(), new Date());
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+  return {
+    path,
+    lost: lock.lost,
+    async end({ keep }) {
+      if (keep) await writeFile(join(path, KEPT), '');
+      else await rm(path, { recursive: true, force: true });
+    },
+    [Symbol.asyncDispose]: lock.release,
+  };
+}
+
+async function holdLock(
+  path: string,
+  signal: AbortSignal,
+  onWait: () => void,
+): Promise<{ lost: AbortSignal; release: () => Promise<void> }> {
+  const taken = Promise.withResolvers<AbortSignal>();
+  const released = Promise.withResolvers<undefined>();
+  const holding = withProcessLock(
+    path,
+    async (lost) => {
+      taken.resolve(lost);
+      await released.promise;
+    },
+    { signal, onWait },
+  );
+  holding.catch(taken.reject);
+  return {
+    lost: await taken.promise,
+    release: async () => {
+      released.resolve(undefined);
+      await holding;
+    },
+  };
+}
+
+async function removeAbandoned(root: string, runId: string, log: Log): Promise<void> {
+  for (const entry of await readdir(root, { withFileTypes: true })) {
+    if (!entry.isDirectory() || entry.name === runId) continue;
+    const path = join(root, entry.name);
+    try {
+      if (!(await isAbandoned(path))) continue;
+      await rm(path, { recursive: true, force: true });
+      await rm(`${path}.lock`, { force: true });
+      log.info('removed what an earlier run left on the disk', { run: entry.name });
+    } catch (error) {
+      log.debug('the folder of an earlier run could not be removed', { error: messageOf(error) });
+    }
+  }
+}
+
+/** A process that lives keeps its lock file young; a kept folder stays. */
+async function isAbandoned(path: string): Promise<boolean> {
+  const files = [`${path}.lock`, path, join(path, 'pictures.jsonl')];
+  const ages = await Promise.all(
+    files.map((file) =>
+      stat(file).then(
+        ({ mtimeMs }) => Date.now() - mtimeMs,
+        () => Infinity,
+      ),
+    ),
+  );
+  if (Math.min(...ages) < ABANDONED_MS) return false;
+  return stat(join(path, KEPT)).then(
+    () => false,
+    () => true,
+  );
+}

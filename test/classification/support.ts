@@ -1,0 +1,15 @@
+import { randomUUID } from 'node:crypto';
+
+import type { Sample } from '../../src/classification/dataset.ts';
+import { storageOf } from '../../src/job/stored-file.ts';
+
+/** A signal that never aborts. */
+export const NEVER = new AbortController().signal;
+
+export const sample = (part: Partial<Sample> & { url: string }): Sample => ({
+  id: randomUUID(),
+  storage: storageOf(part.url),
+  label: 0,
+  assigned: null,
+  ...part,
+});
