@@ -63,6 +63,7 @@ export const SETTINGS_SCHEMA = z.object({
   RUNPOD_LOG_LEVEL: platformLevel,
   RUNPOD_DEBUG_LEVEL: platformLevel,
   JOB_TIMEOUT_MS: count,
+  LOCAL_ENDPOINT_KEY: secret,
 });
 
 export type Settings = z.infer<typeof SETTINGS_SCHEMA>;
