@@ -25,7 +25,7 @@ export interface Delivery extends Posting {
 }
 
 /** A job's one final post. */
-export interface ResultDelivery extends Delivery {
+interface ResultDelivery extends Delivery {
   isStream: boolean;
   /** The job's time was up before it ended: RunPod's service counts by itself. */
   timedOut: boolean;

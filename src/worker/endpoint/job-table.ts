@@ -14,7 +14,7 @@ interface Outcome {
   bytes?: number;
 }
 
-export interface JobCounts {
+interface JobCounts {
   completed: number;
   failed: number;
   inProgress: number;

@@ -5,7 +5,7 @@ import { retry } from '../../flow/retry.ts';
 import type { DirectHttp } from '../../http/direct.ts';
 import { USER_AGENT } from '../protocol.ts';
 
-export interface Call {
+interface Call {
   url: string;
   jobId: string;
   /** JSON. */

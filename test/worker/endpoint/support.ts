@@ -6,7 +6,7 @@ import type { AnyHandler } from '../../../src/worker/types.ts';
 import type { WorkerOptions } from '../../../src/worker/worker.ts';
 import { startHandler, type HandlerSource, type WorkerProcess } from '../support.ts';
 
-export interface Answer {
+interface Answer {
   status: number;
   body: Record<string, unknown>;
 }
