@@ -40,6 +40,9 @@ const OWNED = {
   '@electric-sql/.*': '^src/local/',
   '@qdrant/.*': '^src/qdrant/',
   pino: '^src/base/',
+  hono: '^src/(api|worker/endpoint)/',
+  '@hono/node-server': '^src/(api|worker/endpoint)/',
+  'runpod-sdk': '^src/(api|demo)/',
 };
 
 const layers = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({

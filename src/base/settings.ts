@@ -63,6 +63,7 @@ export const SETTINGS_SCHEMA = z.object({
   RUNPOD_LOG_LEVEL: platformLevel,
   RUNPOD_DEBUG_LEVEL: platformLevel,
   JOB_TIMEOUT_MS: count,
+  LOCAL_ENDPOINT_KEY: secret,
 });
 
 export type Settings = z.infer<typeof SETTINGS_SCHEMA>;
@@ -85,4 +86,9 @@ export function readSettings(
   if (result.success) return result.data;
   const faults = result.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`);
   throw new SettingsError(`environment variables are wrong: ${faults.join('; ')}`);
+}
+
+/** The environment of a process that this one starts: its own, with these variables changed. */
+export function environmentWith(changes: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  return { ...process.env, ...changes };
 }

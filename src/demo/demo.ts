@@ -2,20 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { createEmbeddingHandler } from '../../handlers/embedding.ts';
-import { createLog } from '../base/log.ts';
-import { readSettings } from '../base/settings.ts';
 import type { EmbeddingOutput } from '../embedding/output.ts';
-import { createEmbeddingTools } from '../embedding/tools.ts';
 import { startLocalCloud, type LocalCloud } from '../local/cloud.ts';
 import { createVectorStore, type VectorStore } from '../qdrant/store.ts';
 import { createDatabase } from '../supabase/database.ts';
-import { invoke } from '../worker/invoke.ts';
 import { readCommandLine } from './command-line.ts';
 import { meanColourRecall } from './control.ts';
 import { recallOf, searchCutouts, type CutoutTruth } from './evaluate.ts';
 import { createProgressBar } from './progress-bar.ts';
 import { reportPage } from './report-page.ts';
+import { runJob } from './run-job.ts';
+import { serveEmbedding } from './serve-embedding.ts';
 
 /** `npm run demo`: a matching job on the sample shelf, then a search of each cutout among the products. */
 const COLLECTIONS = { products: 'products_demo', cutouts: 'cutouts_demo' } as const;
@@ -80,7 +77,7 @@ among products that differ in print alone for ${share(recall.families)}, by mean
 Look at each of them: ${page}`);
 if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
 
-/** Submits a job as the API does, a row first, and follows it to its end. */
+/** Submits a job as the API does, a row first, to the handler's own endpoint, and follows it to its end. */
 async function runMatchingJob(to: LocalCloud): Promise<EmbeddingOutput> {
   const jobId = randomUUID();
   const database = createDatabase({ url: to.supabaseUrl, key: to.supabaseServiceKey });
@@ -97,12 +94,18 @@ async function runMatchingJob(to: LocalCloud): Promise<EmbeddingOutput> {
       },
     ],
   });
-  const tools = createEmbeddingTools({ ...readSettings(), ALLOW_PRIVATE_HOSTS: true });
+  const credentials = {
+    supabase_url: to.supabaseUrl,
+    supabase_service_key: to.supabaseServiceKey,
+    qdrant_url: to.qdrantUrl,
+    qdrant_api_key: to.qdrantApiKey,
+  };
+  await using embedding = await serveEmbedding(environmentOf(credentials));
   const bar = createProgressBar('embedding');
   try {
-    const done = await invoke(
-      createEmbeddingHandler(tools),
-      {
+    const output = (await runJob({
+      baseUrl: embedding.baseUrl,
+      input: {
         job_id: jobId,
         model_type: 'demo',
         purpose: 'matching',
@@ -118,26 +121,34 @@ async function runMatchingJob(to: LocalCloud): Promise<EmbeddingOutput> {
           source_type: 'all',
           embedding_model_id: to.shelf.modelId,
         },
-        supabase_url: to.supabaseUrl,
-        supabase_service_key: to.supabaseServiceKey,
-        qdrant_url: to.qdrantUrl,
-        qdrant_api_key: to.qdrantApiKey,
+        ...credentials,
       },
-      {
-        id: jobId,
-        // The broken files of the shelf are meant to fail: they are in the result, not on the screen.
-        log: createLog({ level: 'error', format: 'text' }),
-        onProgress: (progress) => {
-          const { processed, total, failed } = progress as Record<'processed' | 'total' | 'failed', number>;
-          bar.update(processed, total, failed);
-        },
+      onProgress: (progress) => {
+        const { processed, total, failed } = progress as Record<'processed' | 'total' | 'failed', number>;
+        bar.update(processed, total, failed);
       },
-    );
-    return done as EmbeddingOutput;
+    })) as EmbeddingOutput;
+    const { processed_count: done, failed_count: failed } = output;
+    bar.update(done + failed, output.total_images, failed);
+    return output;
   } finally {
     bar.end();
-    await tools.close();
   }
+}
+
+/** Of the handler's process: this machine's stores and nobody else's, whatever the shell that runs the demo has. */
+function environmentOf(credentials: Record<string, string>): Record<string, string> {
+  return {
+    SUPABASE_URL: credentials.supabase_url ?? '',
+    SUPABASE_SERVICE_ROLE_KEY: credentials.supabase_service_key ?? '',
+    QDRANT_URL: credentials.qdrant_url ?? '',
+    QDRANT_API_KEY: credentials.qdrant_api_key ?? '',
+    RUNPOD_WEBHOOK_GET_JOB: '',
+    LOCAL_ENDPOINT_KEY: '',
+    ALLOW_PRIVATE_HOSTS: '1',
+    // The broken files of the shelf are meant to fail: they are in the result, not on the screen.
+    LOG_LEVEL: 'error',
+  };
 }
 
 function truthsOf({ shelf }: LocalCloud): Map<string, CutoutTruth> {

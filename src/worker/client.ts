@@ -6,45 +6,11 @@ import { shapeOf } from '../base/parse-input.ts';
 import type { DirectAnswer, DirectHttp } from '../http/direct.ts';
 import { retryAfterOf } from '../http/retry-after.ts';
 import { retry, type RetryOptions } from '../flow/retry.ts';
+import type { Delivery, Platform, Posting, TakenJob } from './platform.ts';
 import { postHeaders, takeHeaders, type Addresses } from './protocol.ts';
 
-export interface TakenJob {
-  id: string;
-  /** Undefined where the platform sent none. */
-  input?: unknown;
-  /** As the submitter gave it; `executionTimeout` in milliseconds. */
-  policy?: { executionTimeout?: number | undefined } | undefined;
-}
-
-interface Delivery {
-  jobId: string;
-  body: string;
-  isStream: boolean;
-  /** How long it is tried again from now on. */
-  patienceMs: number;
-  /** Gives it up. */
-  signal: AbortSignal;
-  onRetry?: (error: HttpError, delayMs: number) => void;
-}
-
-/** The platform's side of a worker: one method a call of the protocol. */
-export interface PlatformClient {
-  /**
-   * One long poll; an empty list where there is no job. An answer that has begun is read to its end, told to stop or not.
-   * @throws HttpError, retryable; the signal's reason.
-   */
-  take(count: number, busy: boolean, untilAnswer: AbortSignal): Promise<TakenJob[]>;
-  /** One long poll; the ids of jobs to end. @throws HttpError; the signal's reason. */
-  stops(signal: AbortSignal): Promise<string[]>;
-  /** @throws HttpError of the last try, or at once where another try is in vain; the signal's reason. */
-  done(delivery: Delivery): Promise<void>;
-  /** A try only: the next progress is as good. @throws HttpError; the signal's reason. */
-  progress(delivery: Pick<Delivery, 'jobId' | 'body' | 'signal'>): Promise<void>;
-  /** Nothing where the platform named no address for it. @throws as `done`. */
-  stream(delivery: Omit<Delivery, 'isStream'>): Promise<void>;
-  /** @throws HttpError after a few tries. */
-  unhealthy(check: string, reason: string): Promise<void>;
-}
+/** The calls of the worker's protocol, one method each. */
+export type ProtocolClient = Pick<Platform, 'take' | 'stops' | 'done' | 'progress' | 'stream' | 'unhealthy'>;
 
 /** As the platform's own runtime has it; a poll that lasts is no failure. */
 const TAKE_TIMEOUT_MS = 90_000;
@@ -67,24 +33,24 @@ const JOB = z.looseObject({
 });
 const STOPS = z.looseObject({ jobsToStop: z.array(z.string()).nullish() });
 
-export interface ClientOptions {
+interface ClientOptions {
   http: DirectHttp;
   addresses: Addresses;
   apiKey: string | undefined;
   log: Log;
 }
 
-export function createPlatformClient({ http, addresses, apiKey, log }: ClientOptions): PlatformClient {
+export function createProtocolClient({ http, addresses, apiKey, log }: ClientOptions): ProtocolClient {
   const post = async (
     url: string,
-    { jobId, body, signal }: Pick<Delivery, 'jobId' | 'body' | 'signal'>,
+    { jobId, body, signal }: Posting,
     timeoutMs = POST_TIMEOUT_MS,
   ): Promise<void> => {
     const headers = postHeaders(apiKey, jobId);
     const answer = await http.request({ method: 'POST', url, headers, body, signal, timeoutMs });
     if (answer.status < 200 || answer.status > 299) throw statusFault('posting a result', answer);
   };
-  const deliver = (url: string, delivery: Omit<Delivery, 'isStream'>): Promise<void> =>
+  const deliver = (url: string, delivery: Delivery): Promise<void> =>
     retry(() => post(url, delivery), patiently(delivery));
 
   return {
@@ -112,7 +78,7 @@ export function createPlatformClient({ http, addresses, apiKey, log }: ClientOpt
       return parse(STOPS, answer.body, 'asking which jobs to stop').jobsToStop ?? [];
     },
     done: (delivery) => deliver(addresses.done(delivery.jobId, delivery.isStream), delivery),
-    progress: (delivery) => post(addresses.done(delivery.jobId, false), delivery, PROGRESS_TIMEOUT_MS),
+    progress: (posting) => post(addresses.done(posting.jobId, false), posting, PROGRESS_TIMEOUT_MS),
     async stream(delivery) {
       if (addresses.stream !== undefined) await deliver(addresses.stream(delivery.jobId), delivery);
     },
@@ -141,7 +107,7 @@ function jobsOf(answer: unknown, log: Log): TakenJob[] {
   });
 }
 
-function patiently({ patienceMs, signal, onRetry }: Omit<Delivery, 'isStream'>): RetryOptions {
+function patiently({ patienceMs, signal, onRetry }: Delivery): RetryOptions {
   return {
     attempts: Infinity,
     deadlineMs: patienceMs,

@@ -10,6 +10,8 @@ export interface StopOptions {
 
 /** What can happen to one job from outside: cancel, time-out, shutdown, a process that cannot go on. */
 export interface JobControl {
+  /** When the job was taken, on the clock of `performance`: its time runs from then on. */
+  readonly since: number;
   /** The handler's. Its reason is a StoppedError: the first of those that came. */
   readonly signal: AbortSignal;
   /** Ends the delivery of what the job gave. */
@@ -41,6 +43,7 @@ export function createJobControl(): JobControl {
     if (deliveryMs !== undefined) later(deliveryMs, () => delivery.abort(reason));
   };
   return {
+    since: performance.now(),
     signal: handler.signal,
     delivery: delivery.signal,
     givenUp,

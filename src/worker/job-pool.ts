@@ -1,16 +1,14 @@
 import type { HandlerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { TakenJob } from './client.ts';
 import type { Load } from './concurrency.ts';
 import { createJobControl, type JobControl, type StopOptions } from './job-control.ts';
+import type { Platform, TakenJob } from './platform.ts';
 
 export interface JobPoolOptions {
   limit: (load: Omit<Load, 'concurrency'>) => number;
   /** Never rejects. */
   run: (job: TakenJob, control: JobControl) => Promise<void>;
-  /** Told of every id from when it is taken until its result is delivered. */
-  held: (id: string) => void;
-  released: (id: string) => void;
+  platform: Pick<Platform, 'held' | 'released'>;
   log: Log;
 }
 
@@ -33,7 +31,7 @@ export interface JobPool {
   idle(): Promise<void>;
 }
 
-export function createJobPool({ limit, run, held, released, log }: JobPoolOptions): JobPool {
+export function createJobPool({ limit, run, platform, log }: JobPoolOptions): JobPool {
   const controls = new Map<string, JobControl>();
   const queue: TakenJob[] = [];
   const running = new Set<string>();
@@ -48,7 +46,7 @@ export function createJobPool({ limit, run, held, released, log }: JobPoolOption
   const release = (id: string): void => {
     controls.delete(id);
     running.delete(id);
-    released(id);
+    platform.released(id);
   };
   const places = (): number => (stopping === undefined && givingUp === undefined ? limit(load()) : Infinity);
   const pump = (): void => {
@@ -96,7 +94,7 @@ export function createJobPool({ limit, run, held, released, log }: JobPoolOption
         }
         const control = createJobControl();
         controls.set(job.id, control);
-        held(job.id);
+        platform.held(job.id);
         queue.push(job);
         stopOne(control);
         if (givingUp !== undefined) control.giveUp(givingUp);

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 
 import { InputError, isError, messageOf } from '../base/errors.ts';
 import { createLog, type Log, type LogLevel } from '../base/log.ts';
 import { shapeOf } from '../base/parse-input.ts';
 import { readSettings } from '../base/settings.ts';
+import { readArguments } from './command-line.ts';
 import { invoke } from './invoke.ts';
 import { toJson } from './output.ts';
 import { stopOnSignals, type SignalSource } from './signals.ts';
@@ -14,7 +14,6 @@ import type { AnyHandler, Handler } from './types.ts';
 import type { WorkerSettings } from './worker.ts';
 
 const INPUT_FILE = 'test_input.json';
-const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 export interface ProgramOptions {
   /** Arguments after the script's name. */
@@ -94,37 +93,6 @@ function collected(handler: AnyHandler): Handler {
 function hasError(output: unknown): boolean {
   if (output === null || typeof output !== 'object' || !('error' in output)) return false;
   return output.error !== null && output.error !== undefined;
-}
-
-export interface Arguments {
-  testInput: string | undefined;
-  level: LogLevel | undefined;
-}
-
-/** Options of the full worker, and what Node's own wrappers add, are let through. */
-export function readArguments(argv: readonly string[]): Arguments {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: { test_input: { type: 'string' }, rp_log_level: { type: 'string' } },
-    strict: false,
-    allowPositionals: true,
-  });
-  return { testInput: textOf(values.test_input, '--test_input'), level: levelOf(values.rp_log_level) };
-}
-
-function textOf(value: string | boolean | undefined, name: string): string | undefined {
-  if (value === undefined || typeof value === 'string') return value;
-  throw new InputError([{ key: name, message: 'expected a value behind it, found nothing' }]);
-}
-
-function levelOf(value: string | boolean | undefined): LogLevel | undefined {
-  const name = textOf(value, '--rp_log_level')?.toLowerCase();
-  if (name === undefined) return undefined;
-  const level = LEVELS.find((known) => known === name);
-  if (level !== undefined) return level;
-  throw new InputError([
-    { key: '--rp_log_level', message: `expected one of ${LEVELS.join(', ')}, in any case` },
-  ]);
 }
 
 export function openLog(level: LogLevel | undefined, options: ProgramOptions): Log {

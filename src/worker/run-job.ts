@@ -1,9 +1,9 @@
 import { HandlerError, HttpError, InputError, StoppedError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { abortable } from '../flow/time.ts';
-import type { PlatformClient, TakenJob } from './client.ts';
 import { invoke } from './invoke.ts';
 import type { JobControl } from './job-control.ts';
+import type { Platform, TakenJob } from './platform.ts';
 import { createProgress } from './progress.ts';
 import { bodyOf, failureOf, resultOf, shortly, type Result, type WorkerIdentity } from './result.ts';
 import { isStream, streamOutput } from './stream.ts';
@@ -11,7 +11,7 @@ import type { AnyHandler } from './types.ts';
 
 export interface RunJobParts {
   handler: AnyHandler;
-  client: PlatformClient;
+  platform: Platform;
   identity: WorkerIdentity;
   log: Log;
   /** Where the job says nothing itself. */
@@ -41,7 +41,7 @@ const STOPPED_FLUSH_MS = 1_000;
  * cancelled. Never rejects.
  */
 export async function runJob(job: TakenJob, control: JobControl, parts: RunJobParts): Promise<void> {
-  const { client, log: base, identity } = parts;
+  const { platform, log: base, identity } = parts;
   const log = base.child({ requestId: job.id });
   const begun = performance.now();
   const known = job.policy?.executionTimeout ?? parts.timeoutMs;
@@ -51,10 +51,10 @@ export async function runJob(job: TakenJob, control: JobControl, parts: RunJobPa
       const reason = new StoppedError('timed_out', `the job ran longer than its ${String(timeoutMs)} ms`);
       control.stop({ reason, handlerMs: parts.windUpMs });
     },
-    Math.min(timeoutMs, MAX_TIMER_MS),
+    Math.min(timeoutMs - (begun - control.since), MAX_TIMER_MS),
   );
   const post = (body: string, late: AbortSignal): Promise<void> =>
-    client.progress({ jobId: job.id, body, signal: AbortSignal.any([control.delivery, late]) });
+    platform.progress({ jobId: job.id, body, signal: AbortSignal.any([control.delivery, late]) });
   const progress = createProgress({ post, log });
   const isStream = parts.handler.constructor.name === 'AsyncGeneratorFunction';
   const state = { isStream, ended: new AbortController() };
@@ -66,7 +66,7 @@ export async function runJob(job: TakenJob, control: JobControl, parts: RunJobPa
       log.info('Job cancelled: no result is posted', { ms: Math.round(performance.now() - begun) });
       return;
     }
-    const leftMs = timeoutMs - (performance.now() - begun);
+    const leftMs = timeoutMs - (performance.now() - control.since);
     const patienceMs = known === undefined ? PATIENCE_MS : Math.max(MIN_PATIENCE_MS, leftMs);
     await deliver(result, { job, control, parts, log, patienceMs, isStream: state.isStream });
     log.info(result.failed ? 'Job failed' : 'Job done', { ms: Math.round(performance.now() - begun) });
@@ -113,8 +113,8 @@ async function settle(running: Running): Promise<Result> {
   }
 }
 
-async function callHandler({ job, control, parts, log, state, report }: Running): Promise<unknown> {
-  const { client, handler, aggregateStream } = parts;
+async function callHandler({ job, control, parts, state, report }: Running): Promise<unknown> {
+  const { platform, handler, aggregateStream, log } = parts;
   const { delivery, signal } = control;
   const consume = async (...[given, context]: Parameters<AnyHandler>): Promise<unknown> => {
     const output = await handler(given, context);
@@ -122,7 +122,7 @@ async function callHandler({ job, control, parts, log, state, report }: Running)
     state.isStream = true;
     const ended = AbortSignal.any([delivery, state.ended.signal]);
     const post = (body: string): Promise<void> =>
-      client.stream({ jobId: job.id, body, signal: ended, patienceMs: PATIENCE_MS });
+      platform.stream({ jobId: job.id, body, signal: ended, patienceMs: PATIENCE_MS });
     return streamOutput(output, { post, aggregate: aggregateStream, signal });
   };
   return invoke(consume, job.input, { id: job.id, signal, log, onProgress: report });
@@ -132,7 +132,7 @@ async function callHandler({ job, control, parts, log, state, report }: Running)
 async function streamFailure(result: Result, { job, control, parts, log }: Running): Promise<void> {
   if (control.cancelled) return;
   const body = bodyOf(result, false);
-  const posted = parts.client.stream({
+  const posted = parts.platform.stream({
     jobId: job.id,
     body,
     signal: control.delivery,
@@ -162,6 +162,7 @@ async function deliver(
   const delivery = {
     jobId: job.id,
     isStream,
+    timedOut: control.signal.aborted && (control.signal.reason as StoppedError).code === 'timed_out',
     patienceMs,
     signal: control.delivery,
     onRetry: (error: HttpError, delayMs: number) => {
@@ -169,7 +170,7 @@ async function deliver(
     },
   };
   try {
-    await parts.client.done({ ...delivery, body });
+    await parts.platform.done({ ...delivery, body });
   } catch (error) {
     if (!(error instanceof HttpError) || error.status === undefined || error.retryable) throw error;
     const message =
@@ -177,7 +178,7 @@ async function deliver(
       `${String(error.status)}${error.status === 413 ? ': it is too large; store it elsewhere and return its address' : ''}`;
     log.error('The result was refused: an error is posted in its place', { status: error.status });
     const refused = failureOf(new HandlerError('result_refused', message), job.input, parts.identity);
-    await parts.client.done({ ...delivery, body: bodyOf(refused, stopPod) });
+    await parts.platform.done({ ...delivery, body: bodyOf(refused, stopPod) });
   }
 }
 

@@ -1,12 +1,17 @@
+import { randomUUID } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { messageOf } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
 import { readSettings } from '../base/settings.ts';
-import { openLog, readArguments, runAsProgram, type ProgramOptions } from './program.ts';
+import { readArguments, type Arguments } from './command-line.ts';
+import { runEndpoint } from './endpoint/endpoint.ts';
+import { openLog, runAsProgram, type ProgramOptions } from './program.ts';
+import { connectRunPod } from './runpod-platform.ts';
 import { stopOnSignals } from './signals.ts';
 import type { AnyHandler, Job, JobContext } from './types.ts';
-import { runWorker, type WorkerOptions } from './worker.ts';
+import { runWorker, type WorkerOptions, type WorkerSettings } from './worker.ts';
 
 export type ServeOptions = WorkerOptions;
 
@@ -38,10 +43,17 @@ async function serveAs(handler: AnyHandler, options: ServeOptions, program: Prog
     const settings = program.settings ?? readSettings();
     const args = readArguments(program.argv ?? process.argv.slice(2));
     const isWorker = settings.RUNPOD_WEBHOOK_GET_JOB !== undefined;
-    if (!isWorker) return await runAsProgram(handler, { ...program, settings });
+    if (!isWorker && !args.serveApi) return await runAsProgram(handler, { ...program, settings });
     log = openLog(args.level, { ...program, settings });
-    using stop = stopOnSignals(log, { signals: program.signals, exit: (code) => process.exit(code) });
-    const code = await runWorker(handler, options, { settings, log, stop: stop.signal });
+    using stop = stopOnSignals(log, {
+      signals: program.signals,
+      exit: (code) => process.exit(code),
+      child: program.signals === undefined ? process : undefined,
+    });
+    const parts = { settings, log, stop: stop.signal };
+    const code = isWorker
+      ? await workOnRunPod(handler, options, parts)
+      : await workLocally(handler, options, { ...parts, args, stdout: program.stdout });
     if (program.signals === undefined) setTimeout(() => process.exit(code), LINGER_MS).unref();
     return code;
   } catch (error) {
@@ -50,6 +62,56 @@ async function serveAs(handler: AnyHandler, options: ServeOptions, program: Prog
     else log.error('The worker did not start', { error });
     return 1;
   }
+}
+
+interface ServeParts {
+  settings: WorkerSettings;
+  log: Log;
+  stop: AbortSignal;
+}
+
+function workOnRunPod(
+  handler: AnyHandler,
+  options: ServeOptions,
+  { settings, log, stop }: ServeParts,
+): Promise<number> {
+  const workerId = settings.RUNPOD_POD_ID ?? randomUUID();
+  return runWorker(handler, options, {
+    platform: connectRunPod(settings, workerId, log),
+    identity: { workerId, hostname: settings.RUNPOD_POD_HOSTNAME },
+    jobTimeoutMs: settings.JOB_TIMEOUT_MS,
+    log,
+    stop,
+  });
+}
+
+interface LocalParts extends ServeParts {
+  args: Arguments;
+  stdout: ProgramOptions['stdout'];
+}
+
+/** The first line on standard output says where, for whoever started this with any port that is free. */
+function workLocally(
+  handler: AnyHandler,
+  options: ServeOptions,
+  { args, settings, stdout, ...parts }: LocalParts,
+): Promise<number> {
+  const write = stdout ?? ((text: string) => void process.stdout.write(text));
+  const { host, port, concurrency = options.concurrency } = args;
+  const { JOB_TIMEOUT_MS: executionTimeoutMs, LOCAL_ENDPOINT_KEY: key } = settings;
+  return runEndpoint(
+    handler,
+    { ...options, ...(concurrency === undefined ? {} : { concurrency }) },
+    {
+      ...parts,
+      host,
+      port,
+      key,
+      workerId: settings.RUNPOD_POD_ID ?? 'local',
+      onListening: (url) => write(`${JSON.stringify({ url, base_url: `${url}/v2` })}\n`),
+      limits: executionTimeoutMs === undefined ? {} : { executionTimeoutMs },
+    },
+  );
 }
 
 /**

@@ -13,16 +13,30 @@ export interface SignalSource {
   off(signal: StopSignal, listener: (signal: StopSignal) => void): unknown;
 }
 
+/** A process that may have been started with a channel to the one that started it (`fork`). */
+interface Child {
+  readonly connected: boolean;
+  readonly channel?: { unref(): void } | null | undefined;
+  on(event: 'disconnect', listener: () => void): unknown;
+  off(event: 'disconnect', listener: () => void): unknown;
+}
+
 export interface StopOnSignals extends Disposable {
   /** Aborted by the first signal; its reason is a StoppedError `shutdown`. */
   readonly signal: AbortSignal;
 }
 
-/** The first SIGTERM or SIGINT asks for a stop; a second one ends the process at once, where `exit` is given. */
-export function stopOnSignals(
-  log: Log,
-  { signals = process, exit }: { signals?: SignalSource | undefined; exit?: (code: number) => void },
-): StopOnSignals {
+export interface StopOptions {
+  signals?: SignalSource | undefined;
+  exit?: (code: number) => void;
+  child?: Child | undefined;
+}
+
+/**
+ * The first SIGTERM or SIGINT asks for a stop; a second one ends the process at once, where `exit` is given. So does, as
+ * a first one, the end of the process that started this one with a channel between them.
+ */
+export function stopOnSignals(log: Log, { signals = process, exit, child }: StopOptions): StopOnSignals {
   const stop = new AbortController();
   const onSignal = (signal: StopSignal): void => {
     if (stop.signal.aborted) {
@@ -34,11 +48,22 @@ export function stopOnSignals(
     log.warn('Stopping: the platform asked for it', { signal });
     stop.abort(new StoppedError('shutdown', `stopped by ${signal}`));
   };
+  const onDisconnect = (): void => {
+    if (stop.signal.aborted) return;
+    log.warn('Stopping: the process that started this one has ended');
+    stop.abort(new StoppedError('shutdown', 'the process that started this one has ended'));
+  };
   for (const name of STOP_SIGNALS) signals.on(name, onSignal);
+  if (child?.connected === true) {
+    child.on('disconnect', onDisconnect);
+    // A listener keeps the process alive for as long as the channel is open.
+    child.channel?.unref();
+  }
   return {
     signal: stop.signal,
     [Symbol.dispose]: () => {
       for (const name of STOP_SIGNALS) signals.off(name, onSignal);
+      child?.off('disconnect', onDisconnect);
     },
   };
 }

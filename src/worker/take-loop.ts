@@ -1,11 +1,11 @@
 import { HttpError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { createBackoff } from './backoff.ts';
-import type { PlatformClient } from './client.ts';
 import type { JobPool } from './job-pool.ts';
+import type { Platform } from './platform.ts';
 
 export interface LoopParts {
-  client: PlatformClient;
+  platform: Platform;
   pool: JobPool;
   log: Log;
   /** Ends the loop. */
@@ -19,7 +19,7 @@ const LIMIT_RECHECK_MS = 1_000;
  * Takes jobs as long as there are places, one long poll at a time, until told to stop; what still arrives then is added
  * all the same. @throws what the pool's limit throws.
  */
-export async function takeJobs({ client, pool, log, signal }: LoopParts): Promise<void> {
+export async function takeJobs({ platform, pool, log, signal }: LoopParts): Promise<void> {
   const backoff = createBackoff();
   // It changes while a request is under way, which the compiler does not see.
   const isOver = (): boolean => signal.aborted;
@@ -31,7 +31,7 @@ export async function takeJobs({ client, pool, log, signal }: LoopParts): Promis
     }
     const begun = performance.now();
     try {
-      const jobs = await client.take(free, pool.size > 0, signal);
+      const jobs = await platform.take(free, pool.size > 0, signal);
       if (jobs.length > 0) {
         backoff.reset();
         pool.add(jobs);
@@ -53,13 +53,13 @@ export async function takeJobs({ client, pool, log, signal }: LoopParts): Promis
 }
 
 /** Hears which jobs the platform has ended, until told to stop. */
-export async function hearStops({ client, pool, log, signal }: LoopParts): Promise<void> {
+export async function hearStops({ platform, pool, log, signal }: LoopParts): Promise<void> {
   const backoff = createBackoff();
   const isOver = (): boolean => signal.aborted;
   while (!signal.aborted) {
     const begun = performance.now();
     try {
-      const ids = await client.stops(signal);
+      const ids = await platform.stops(signal);
       pool.cancel(ids);
       if (ids.length > 0) backoff.reset();
       else await backoff.empty(performance.now() - begun, signal);

@@ -1,18 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 
 import { HandlerError, messageOf, StoppedError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Settings } from '../base/settings.ts';
-import { createDirectHttp } from '../http/direct.ts';
-import { createPlatformClient, type PlatformClient } from './client.ts';
 import { createConcurrency, type Concurrency } from './concurrency.ts';
 import { findUnfit, type FitnessCheck } from './fitness.ts';
-import { startHeartbeat } from './heartbeat.ts';
 import { createJobPool, type JobPool } from './job-pool.ts';
 import { machineChecks } from './machine-checks.ts';
+import type { Platform } from './platform.ts';
 import { createRefresh } from './refresh.ts';
-import { createAddresses, takeHeaders } from './protocol.ts';
+import type { WorkerIdentity } from './result.ts';
 import { runJob } from './run-job.ts';
 import { hearStops, takeJobs } from './take-loop.ts';
 import type { AnyHandler } from './types.ts';
@@ -32,11 +29,18 @@ export interface WorkerOptions {
 }
 
 export type WorkerSettings = Partial<
-  Pick<Settings, Extract<keyof Settings, `RUNPOD_${string}`> | 'JOB_TIMEOUT_MS' | 'LOG_LEVEL'>
+  Pick<
+    Settings,
+    Extract<keyof Settings, `RUNPOD_${string}`> | 'JOB_TIMEOUT_MS' | 'LOCAL_ENDPOINT_KEY' | 'LOG_LEVEL'
+  >
 >;
 
 export interface WorkerParts {
-  settings: WorkerSettings;
+  /** Closed at the end. */
+  platform: Platform;
+  identity: WorkerIdentity;
+  /** Where a job says nothing itself. */
+  jobTimeoutMs: number | undefined;
   log: Log;
   /** Aborted when the worker is to stop, with a StoppedError. */
   stop: AbortSignal;
@@ -46,40 +50,27 @@ export interface WorkerParts {
 const SHUTDOWN_GRACE_MS = 10_000;
 /** Of that, what is kept for posting the results; of a short one, a quarter. */
 const POSTING_MS = 2_000;
-/** As the platform's own runtime has it. */
-const PING_INTERVAL_MS = 10_000;
 /** A worker that is to be replaced looks again after this whether all is answered, should nobody tell it. */
 const REFRESH_RECHECK_MS = 1_000;
 /** How long a handler has to end by itself after its time-out. */
 const WIND_UP_MS = 5_000;
 
 /**
- * A serverless worker: takes jobs, runs them and posts one final result each, until it is told to stop, asked for a
- * fresh one, or cannot go on. @returns the exit code.
- * @throws SettingsError for a wrong option or a missing address, before anything is taken.
+ * A worker: takes jobs from the platform, runs them and posts one final result each, until it is told to stop, asked
+ * for a fresh one, or cannot go on. @returns the exit code.
+ * @throws SettingsError for a wrong option, before anything is taken.
  */
 export async function runWorker(
   handler: AnyHandler,
   options: WorkerOptions,
-  { settings, log, stop }: WorkerParts,
+  { platform, identity, jobTimeoutMs, log, stop }: WorkerParts,
 ): Promise<number> {
-  const limit = createConcurrency(options.concurrency);
-  const workerId = settings.RUNPOD_POD_ID ?? randomUUID();
-  const addresses = createAddresses(settings, workerId);
-  const apiKey = settings.RUNPOD_AI_API_KEY;
-  const http = createDirectHttp();
-  const client = createPlatformClient({ http, addresses, apiKey, log });
   try {
-    if (!(await isFit(client, options, log, stop))) return 1;
+    const limit = createConcurrency(options.concurrency);
+    const graceMs = graceOf(options);
+    if (!(await isFit(platform, options, log, stop))) return 1;
     if (stop.aborted) return 0;
-    const heartbeat = await startHeartbeat(
-      {
-        ping: addresses.ping,
-        headers: takeHeaders(apiKey),
-        intervalMs: settings.RUNPOD_PING_INTERVAL ?? PING_INTERVAL_MS,
-      },
-      log,
-    );
+    await platform.ready();
     const closing = new AbortController();
     const ended = new AbortController();
     const refresh = createRefresh(options.refreshWorker ?? false, {
@@ -91,31 +82,29 @@ export async function runWorker(
     });
     const pool = createJobPool({
       limit,
-      held: heartbeat.held,
-      released: heartbeat.released,
+      platform,
       log,
       run: (job, control) =>
         runJob(job, control, {
           handler,
-          client,
-          identity: { workerId, hostname: settings.RUNPOD_POD_HOSTNAME },
+          platform,
+          identity,
           log,
-          timeoutMs: settings.JOB_TIMEOUT_MS,
+          timeoutMs: jobTimeoutMs,
           windUpMs: WIND_UP_MS,
           aggregateStream: options.aggregateStream ?? false,
-          stopPod: refresh,
+          stopPod: platform.replacesWorkers ? refresh : () => Promise.resolve(false),
         }),
     });
-    log.info('Ready for jobs', { worker: workerId });
-    const taking = takeJobs({ client, pool, log, signal: closing.signal });
-    const hearing = hearStops({ client, pool, log, signal: ended.signal });
-    const code = await untilEnd({ taking, closing, pool, stop, log, graceMs: graceOf(options) });
+    log.info('Ready for jobs', { worker: identity.workerId });
+    const taking = takeJobs({ platform, pool, log, signal: closing.signal });
+    const hearing = hearStops({ platform, pool, log, signal: ended.signal });
+    const code = await untilEnd({ taking, closing, pool, stop, log, graceMs });
     ended.abort();
     await hearing;
-    await heartbeat.close();
     return code;
   } finally {
-    await http.close();
+    await platform.close();
   }
 }
 
@@ -175,7 +164,7 @@ function closeSoon(closing: AbortController, reason: StoppedError): void {
 }
 
 async function isFit(
-  client: PlatformClient,
+  platform: Platform,
   options: WorkerOptions,
   log: Log,
   stop: AbortSignal,
@@ -186,7 +175,7 @@ async function isFit(
     return undefined;
   });
   if (unfit === undefined) return true;
-  await client.unhealthy(unfit.check, unfit.reason).catch((error: unknown) => {
+  await platform.unhealthy(unfit.check, unfit.reason).catch((error: unknown) => {
     log.error('The platform could not be told', { error });
   });
   return false;

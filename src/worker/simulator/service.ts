@@ -1,8 +1,15 @@
 import { randomUUID } from 'node:crypto';
 
+import { createJobQueue } from '../job-queue.ts';
 import { bodyFaults, faultsOf, type JobState } from './checks.ts';
-import { createJobQueue, type SimulatedJob } from './queue.ts';
 import { addTo, type RecordedRequest, type Recorder } from './record.ts';
+
+/** As the queue hands it out: `id`, `input`, and whatever else was submitted with it. */
+interface SimulatedJob {
+  id: string;
+  input: unknown;
+  [key: string]: unknown;
+}
 
 export interface ServiceOptions {
   apiKey: string;
@@ -32,7 +39,7 @@ const OK: Answer = { status: 200 };
 const NONE: Answer = { status: 204 };
 
 export function createService(recorder: Recorder, options: ServiceOptions): Service {
-  const queue = createJobQueue();
+  const queue = createJobQueue<SimulatedJob>();
   const jobs = new Map<string, JobState>();
   const stops = createStops();
 

@@ -1,34 +1,27 @@
-/** A job as the queue hands it out: `id`, `input`, and whatever else was submitted with it. */
-export interface SimulatedJob {
-  id: string;
-  input: unknown;
-  [key: string]: unknown;
-}
-
-interface Taker {
+interface Taker<J> {
   max: number;
-  answer: (jobs: SimulatedJob[]) => void;
+  answer: (jobs: J[]) => void;
 }
 
 /** Jobs that wait for a worker, and workers that wait for a job; first come, first served. */
-export interface JobQueue {
+export interface JobQueue<J extends { id: string }> {
   readonly waiting: number;
-  push(job: SimulatedJob): void;
+  push(job: J): void;
   /** Back to the head: nobody was there any more to receive them. */
-  giveBack(jobs: readonly SimulatedJob[]): void;
-  /** Up to `max` jobs, at once where there are any; none after `waitMs`, or when the signal aborts. */
-  take(max: number, waitMs: number, signal: AbortSignal): Promise<SimulatedJob[]>;
+  giveBack(jobs: readonly J[]): void;
+  /** Up to `max` jobs, at once where there are any; none after `waitMs` (Infinity: never), or when the signal aborts. */
+  take(max: number, waitMs: number, signal: AbortSignal): Promise<J[]>;
   /** Takes a waiting job out; false where it does not wait here. */
   remove(id: string): boolean;
 }
 
-export function createJobQueue(): JobQueue {
-  let jobs: SimulatedJob[] = [];
+export function createJobQueue<J extends { id: string }>(): JobQueue<J> {
+  let jobs: J[] = [];
   /** Everything before it is handed out: shifting a long list for each job would cost. */
   let head = 0;
-  const takers = new Set<Taker>();
+  const takers = new Set<Taker<J>>();
 
-  const next = (max: number): SimulatedJob[] => {
+  const next = (max: number): J[] => {
     const taken = jobs.slice(head, head + max);
     head += taken.length;
     if (head > 1_000 && head * 2 > jobs.length) {
@@ -61,10 +54,10 @@ export function createJobQueue(): JobQueue {
     take(max, waitMs, signal) {
       if (signal.aborted) return Promise.resolve([]);
       if (head < jobs.length) return Promise.resolve(next(max));
-      const { promise, resolve } = Promise.withResolvers<SimulatedJob[]>();
+      const { promise, resolve } = Promise.withResolvers<J[]>();
       const leave = (): void => taker.answer([]);
-      const timer = setTimeout(leave, waitMs);
-      const taker: Taker = {
+      const timer = waitMs === Infinity ? undefined : setTimeout(leave, waitMs);
+      const taker: Taker<J> = {
         max,
         answer: (taken) => {
           clearTimeout(timer);

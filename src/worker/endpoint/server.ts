@@ -1,0 +1,49 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+
+import { createAdaptorServer } from '@hono/node-server';
+import type { Hono } from 'hono';
+
+import { HandlerError, messageOf } from '../../base/errors.ts';
+
+export interface EndpointServer {
+  /** `http://127.0.0.1:{port}`, without a slash at its end. */
+  readonly url: string;
+  /** Answers under way are finished first, for so long. */
+  close(withinMs: number): Promise<void>;
+}
+
+/** What listens at `localhost` may be one of two addresses, by the machine's own order: this is the one meant. */
+const LOCALHOST = '127.0.0.1';
+
+/** @throws HandlerError `cannot_listen` that names address and reason. */
+export async function listen(routes: Hono, host: string, port: number): Promise<EndpointServer> {
+  const adaptor = createAdaptorServer({
+    fetch: routes.fetch,
+    createServer,
+    // The handler in this process has the globals that it expects.
+    overrideGlobalObjects: false,
+  });
+  const server = adaptor as Server;
+  const bound = host === 'localhost' ? LOCALHOST : host;
+  server.listen(port, bound);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const message = `the endpoint cannot listen at ${bound}, port ${port}: ${messageOf(error)}; see --rp_api_port`;
+    throw new HandlerError('cannot_listen', message, { cause: error });
+  }
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('the endpoint has no port');
+  return {
+    url: `http://${bound.includes(':') ? `[${bound}]` : bound}:${address.port}`,
+    async close(withinMs) {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeIdleConnections();
+      const timer = setTimeout(() => server.closeAllConnections(), withinMs);
+      await closed;
+      clearTimeout(timer);
+    },
+  };
+}
