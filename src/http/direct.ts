@@ -7,7 +7,7 @@ import { shownUrl } from './errors.ts';
 import { plainHeaders } from './headers.ts';
 
 interface DirectRequest {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'PATCH';
   url: string;
   headers: Record<string, string>;
   body?: string | Uint8Array;
