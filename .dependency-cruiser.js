@@ -15,6 +15,7 @@ const MAY_IMPORT = {
   classification: ['job', 'worker', 'training', 'model', 'image', 'onnx', 'supabase', 'http', 'flow', 'base'],
   embedding: ['job', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
   local: ['supabase', 'qdrant', 'image', 'http', 'flow', 'base'],
+  api: ['embedding', 'classification', 'job', 'supabase', 'qdrant', 'http', 'flow', 'base'],
   demo: [
     'local',
     'embedding',
@@ -80,6 +81,21 @@ export default {
       severity: 'error',
       from: { path: '^(src|handlers)/' },
       to: { path: '^(test|bench|scripts)/' },
+    },
+    {
+      name: 'the-api-knows-of-a-job-its-input-alone',
+      severity: 'error',
+      from: { path: '^src/api/' },
+      to: {
+        path: '^src/(embedding|classification)/',
+        pathNot: '^src/(embedding|classification)/input\\.ts$',
+      },
+    },
+    {
+      name: 'the-api-loads-no-model-and-no-pictures',
+      severity: 'error',
+      from: { path: '^src/api/' },
+      to: { path: '^node_modules/(onnxruntime-(node|common)|sharp)/', reachable: true },
     },
     ...layers,
     ...owners,

@@ -1,0 +1,27 @@
+/** Requests to job inputs, and the runs that come of them: what others build on, without the HTTP API. */
+export { CLASSIFICATION_REQUEST, type ClassificationRequest } from './requests/classification.ts';
+export {
+  EXTRACTION_REQUESTS,
+  type EvaluationRequest,
+  type ExtractionRequest,
+  type MatchingRequest,
+  type ProductionRequest,
+  type Purpose,
+  type TrainingRequest,
+} from './requests/extraction.ts';
+export type { RequestKind } from './requests/request-kind.ts';
+export type { ChosenModel } from './plan/choose-model.ts';
+export type { CollectionMode, Target } from './plan/collections.ts';
+export { createLookup, type LabelledDataset, type Lookup, type ModelRow } from './plan/lookup.ts';
+export {
+  classificationInput,
+  planClassification,
+  type ClassificationPlan,
+} from './plan/plan-classification.ts';
+export {
+  extractionInput,
+  planExtraction,
+  type ExtractionPlan,
+  type InputCredentials,
+  type PlanOptions,
+} from './plan/plan-extraction.ts';
