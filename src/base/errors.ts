@@ -94,6 +94,17 @@ export class StoreError extends HandlerError {
   }
 }
 
+/** RunPod's API refused, failed, or did not answer. `code` begins with `runpod_`. */
+export class RunPodError extends HandlerError {
+  override readonly name = 'RunPodError';
+  /** HTTP status, where there was an answer. */
+  readonly status: number | undefined;
+  constructor(code: string, message: string, options: HandlerErrorOptions & { status?: number } = {}) {
+    super(code, message, options);
+    this.status = options.status;
+  }
+}
+
 /** A model file is missing, does not fit the catalogue, or cannot run on what was promised. */
 export class ModelError extends HandlerError {
   override readonly name = 'ModelError';

@@ -137,6 +137,9 @@ export const EMBEDDING_FIELDS = z.object(
       .array(IMAGE, { error: 'expected a list of images' })
       .optional()
       .describe('The images themselves; used where source_config is absent.'),
+    retry_failed_of: uuid()
+      .optional()
+      .describe('A job whose failed images are meant, of all that this one names: embedding_job_failures.'),
     collection_metadata: COLLECTION_METADATA.optional().describe(
       'The row to write to embedding_collections.',
     ),
