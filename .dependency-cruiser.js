@@ -16,6 +16,7 @@ const MAY_IMPORT = {
   embedding: ['job', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
   local: ['supabase', 'qdrant', 'image', 'http', 'flow', 'base'],
   api: ['embedding', 'classification', 'job', 'supabase', 'qdrant', 'http', 'flow', 'base'],
+  cli: ['api', 'embedding', 'worker', 'http', 'flow', 'base'],
   demo: [
     'local',
     'embedding',
@@ -42,7 +43,7 @@ const OWNED = {
   '@qdrant/.*': '^src/qdrant/',
   pino: '^src/base/',
   hono: '^src/(api|worker/endpoint)/',
-  '@hono/node-server': '^src/(api|worker/endpoint)/',
+  '@hono/node-server': '^src/http/',
   'runpod-sdk': '^src/(api|demo)/',
 };
 

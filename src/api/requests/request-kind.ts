@@ -6,6 +6,7 @@ import { parseInput, pathText } from '../../base/parse-input.ts';
 
 /** One kind of request: what it may say, as a schema for others, and how it is read. */
 export interface RequestKind<R> {
+  readonly name: string;
   /** Draft 2020-12. Every key by itself; what holds between them is checked by `parse` alone. */
   readonly jsonSchema: JsonSchema;
   /**
@@ -22,15 +23,20 @@ export interface RequestKindOptions<S extends z.ZodType> {
   schema: S;
   /** Faults between keys that are right by themselves. */
   check?: (request: z.infer<S>) => InputIssue[];
+  /** For what others send, who may add to it: keys that it does not know are let through, and dropped. */
+  otherKeys?: boolean;
 }
 
 export function requestKind<S extends z.ZodType>(options: RequestKindOptions<S>): RequestKind<z.infer<S>> {
-  const { name, schema, check } = options;
-  const jsonSchema = closedObjects(inputJsonSchema(schema, { $id: `urn:gpu-handlers:${name}`, title: name }));
+  const { name, schema, check, otherKeys = false } = options;
+  const open = inputJsonSchema(schema, { $id: `urn:gpu-handlers:${name}`, title: name });
+  const jsonSchema = otherKeys ? open : closedObjects(open);
   return {
+    name,
     jsonSchema,
     parse(value) {
-      const unknown = unknownKeys(value, jsonSchema).map((key): InputIssue => ({ key, message: UNKNOWN }));
+      const others = otherKeys ? [] : unknownKeys(value, jsonSchema);
+      const unknown = others.map((key): InputIssue => ({ key, message: UNKNOWN }));
       const request = parseWith(schema, value, unknown);
       const issues = [...unknown, ...textIssues(request), ...(check?.(request) ?? [])];
       if (issues.length > 0) throw new InputError(issues);

@@ -2,7 +2,7 @@ import runpodSdk, { type EndpointInputPayload } from 'runpod-sdk';
 import { z } from 'zod';
 
 import { RunPodError } from '../../base/errors.ts';
-import { abortable } from '../../flow/time.ts';
+import { abortable, sleep } from '../../flow/time.ts';
 import { retry, storeRetry } from '../../flow/retry.ts';
 import { toRunPodError } from './errors.ts';
 
@@ -43,6 +43,8 @@ export interface Endpoint {
   submit(job: JobSubmission, signal?: AbortSignal): Promise<string>;
   /** Undefined where RunPod knows no such job: never, not any more, or purged. */
   status(jobId: string, signal?: AbortSignal): Promise<RunPodJob | undefined>;
+  /** As `status`, when the job has ended or so much time has passed. */
+  settled(jobId: string, waitMs: number, signal?: AbortSignal): Promise<RunPodJob | undefined>;
   /** False where RunPod knows no such job. */
   cancel(jobId: string, signal?: AbortSignal): Promise<boolean>;
   health(signal?: AbortSignal): Promise<EndpointHealth>;
@@ -65,6 +67,9 @@ export interface EndpointOptions {
  */
 const TIMEOUT_MS = 30_000;
 const PATIENCE_MS = 20_000;
+/** Between two questions for a job that somebody waits for. */
+const FIRST_PAUSE_MS = 100;
+const LAST_PAUSE_MS = 1_000;
 /** What the service takes in one submission. */
 export const MAX_SUBMISSION_BYTES = 10 * 2 ** 20;
 
@@ -93,8 +98,23 @@ export function connectEndpoint(options: EndpointOptions): Endpoint {
     );
   };
 
+  const status: Endpoint['status'] = (jobId, signal) => {
+    const send = (): Promise<unknown> => endpoint.status(inPath(jobId), timeoutMs);
+    return orNothing(call({ what: `asking for job ${jobId}` }, RUNPOD_JOB, send, signal));
+  };
+
   return {
     id,
+    status,
+    async settled(jobId, waitMs, signal) {
+      const until = performance.now() + waitMs;
+      for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LAST_PAUSE_MS)) {
+        const job = await status(jobId, signal);
+        const isUnderWay = job?.status === 'IN_QUEUE' || job?.status === 'IN_PROGRESS';
+        if (!isUnderWay || performance.now() + pauseMs > until) return job;
+        await sleep(pauseMs, signal);
+      }
+    },
     async submit({ input, webhook, policy }, signal) {
       const payload: EndpointInputPayload = {
         input,
@@ -104,15 +124,6 @@ export function connectEndpoint(options: EndpointOptions): Endpoint {
       const what = { what: 'submitting a job', repeatable: false };
       return (await call(what, SUBMITTED, () => endpoint.run(payload, timeoutMs), signal)).id;
     },
-    status: (jobId, signal) =>
-      orNothing(
-        call(
-          { what: `asking for job ${jobId}` },
-          RUNPOD_JOB,
-          () => endpoint.status(inPath(jobId), timeoutMs),
-          signal,
-        ),
-      ),
     async cancel(jobId, signal) {
       const send = (): Promise<unknown> => endpoint.cancel(inPath(jobId), timeoutMs);
       const cancelled = call({ what: `cancelling job ${jobId}` }, z.object({ id: z.string() }), send, signal);

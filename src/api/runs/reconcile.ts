@@ -160,7 +160,7 @@ async function endRun(runs: Runs, kind: RunKindName, run: Run, end: RunEnd): Pro
 
 async function keepResult(runs: Runs, kind: RunKindName, id: string, job: RunPodJob): Promise<boolean> {
   const kept = await runs.rows[kind].keepResult(id, resultOf(job));
-  if (kept) runs.onResult?.(kind, job);
+  if (kept) await runs.onResult?.(kind, id, job);
   return kept;
 }
 

@@ -24,7 +24,7 @@ const ANY_CONFIG = ROW.extend({ extraction_config: z.unknown() });
  * @throws HandlerError `run_not_found`; `run_not_ended`; `nothing_to_retry` where no image failed, or not one by one;
  * `not_submitted_here` where nobody has kept what was asked for.
  */
-export async function retryFailed(runs: Runs, id: string): Promise<SubmittedRun> {
+export async function retryFailed(runs: Runs, id: string): Promise<SubmittedRun & { collections: string[] }> {
   const { kind, run } = await findRun(runs, id);
   if (kind !== 'embedding')
     throw new HandlerError('nothing_to_retry', `run ${id} trains a classifier: it has no images of its own`);
@@ -40,7 +40,7 @@ export async function retryFailed(runs: Runs, id: string): Promise<SubmittedRun>
   const retry = randomUUID();
   const input = { ...before, job_id: retry, retry_failed_of: id };
   parseEmbeddingInput(input);
-  return submit(runs, {
+  const submitted = await submit(runs, {
     kind,
     id: retry,
     input: { ...input, ...runs.credentials },
@@ -50,6 +50,7 @@ export async function retryFailed(runs: Runs, id: string): Promise<SubmittedRun>
       extraction_config: { ...config, input, retry_failed_of: id },
     },
   });
+  return { ...submitted, collections: row.collection_names ?? [] };
 }
 
 async function rowOf({ database }: Runs, id: string): Promise<z.infer<typeof ROW>> {

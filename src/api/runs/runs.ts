@@ -22,7 +22,7 @@ export interface RunsOptions {
   credentials?: InputCredentials | undefined;
   policy?: RunPolicy | undefined;
   /** Told once of each run whose result has come, by whoever was first to see it. */
-  onResult?: ((kind: RunKindName, job: RunPodJob) => void) | undefined;
+  onResult?: ((kind: RunKindName, id: string, job: RunPodJob) => Promise<void> | void) | undefined;
   log: Log;
 }
 
