@@ -414,6 +414,15 @@ export function describeQdrant(name: string, open: () => Promise<QdrantTarget>):
       });
     });
 
+    test('one point comes with its vector, or not at all', async () => {
+      const collection = await filled(2, [{ id: 7, vector: Float32Array.of(3, 4), payload: { a: 1, b: 2 } }]);
+      const point = await store.point(collection, 7, ['a']);
+      expect(point).toMatchObject({ id: 7, payload: { a: 1 } });
+      expect(point?.payload).not.toHaveProperty('b');
+      expect(Array.from(point?.vector ?? [], (x) => Math.round(x * 1e6) / 1e6)).toEqual([0.6, 0.8]);
+      expect(await store.point(collection, 8, ['a'])).toBeUndefined();
+    });
+
     describe('search', () => {
       test('nearest first, by cosine, with limit, offset, threshold and filter', async () => {
         const at = (degrees: number) =>

@@ -31,7 +31,7 @@ export interface FailureQuery {
 export async function listFailures(database: Database, query: FailureQuery): Promise<Failure[]> {
   const { jobId, code, retryable, limit, after, signal } = query;
   const filters: Filter[] = [{ column: 'job_id', op: 'eq', value: jobId }];
-  if (code !== undefined) filters.push({ column: 'code', op: 'eq', value: code });
+  if (code !== undefined) filters.push({ column: 'code', op: 'in', value: [code] });
   if (retryable !== undefined) filters.push({ column: 'retryable', op: 'eq', value: retryable });
   if (after !== undefined) filters.push({ column: 'id', op: 'gt', value: after });
   const columns = Object.keys(FAILURE.shape).join(',');
