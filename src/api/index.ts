@@ -25,3 +25,20 @@ export {
   type InputCredentials,
   type PlanOptions,
 } from './plan/plan-extraction.ts';
+export {
+  connectEndpoint,
+  type Endpoint,
+  type EndpointHealth,
+  type EndpointOptions,
+  type JobSubmission,
+  type RunPodJob,
+} from './runpod/endpoint.ts';
+export { cancelRun, type CancelledRun } from './runs/cancel.ts';
+export { keepReconciling, reconcile, takeWord, type Reconciled } from './runs/reconcile.ts';
+export { retryFailed } from './runs/retry-failed.ts';
+export type { RunKindName } from './runs/run-kinds.ts';
+export { createRunReader, listRuns, type RunDetails, type RunView } from './runs/run-view.ts';
+export { openRuns, runPolicy, type RunPolicy, type Runs, type RunsOptions } from './runs/runs.ts';
+export { submitClassification, submitExtraction, type SubmittedRun } from './runs/submit.ts';
+export { isSignatureOf, webhookSignature } from './runs/webhook-signature.ts';
+export { startApi, type ApiOptions, type RunningApi } from './http/start-api.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 
-import { CLASSIFICATION_REQUEST, EXTRACTION_REQUESTS } from '../../src/api/index.ts';
+import { CLASSIFICATION_EXAMPLES, EXTRACTION_EXAMPLES } from '../../src/api/http/routes/examples.ts';
+import { CLASSIFICATION_REQUEST, EXTRACTION_REQUESTS, type Purpose } from '../../src/api/index.ts';
 import { InputError } from '../../src/base/errors.ts';
 import { DATASET_ID, LABELLED_ID } from '../support/api/requests.ts';
 
@@ -175,4 +176,13 @@ test('a schema names every field with a description, and takes no other', () => 
     expect(additionalProperties).toBe(false);
     expect(Object.entries(properties).filter(([, { description }]) => description === undefined)).toEqual([]);
   }
+});
+
+test('every example of the document is a request', () => {
+  for (const [purpose, examples] of Object.entries(EXTRACTION_EXAMPLES)) {
+    for (const { value } of Object.values(examples))
+      expect(issuesOf(() => EXTRACTION_REQUESTS[purpose as Purpose].parse(value))).toEqual({});
+  }
+  for (const { value } of Object.values(CLASSIFICATION_EXAMPLES))
+    expect(issuesOf(() => CLASSIFICATION_REQUEST.parse(value))).toEqual({});
 });

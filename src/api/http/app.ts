@@ -62,7 +62,7 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
   return app;
 }
 
-export function routesOf(parts: ApiParts): Route[] {
+function routesOf(parts: ApiParts): Route[] {
   return [
     ...submissionRoutes(parts),
     ...jobRoutes(parts),

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
 /** Who calls: a key by its fingerprint, which logs may show. */
-export interface Caller {
+interface Caller {
   id: string;
 }
 

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { inputJsonSchema, type JsonSchema } from '../../base/json-schema.ts';
 import type { RequestKind } from '../requests/request-kind.ts';
 import { PROBLEM, PROBLEM_TYPE } from './problem.ts';
-import { answerSchema, type NamedSchema, type Route } from './route.ts';
+import { answerSchema, type Examples, type NamedSchema, type Route } from './route.ts';
 
 export interface DocumentInfo {
   version: string;
@@ -78,7 +78,7 @@ function operationOf(route: Route, ref: Ref): JsonSchema {
     ...(route.description !== undefined && { description: route.description }),
     ...(route.isOpen && { security: [] }),
     ...(parameters.length > 0 && { parameters }),
-    ...(body !== undefined && { requestBody: bodyOf(body, ref) }),
+    ...(body !== undefined && { requestBody: bodyOf(body, route.examples, ref) }),
     responses: responsesOf(route, ref),
   };
 }
@@ -107,13 +107,17 @@ function withoutNull({ anyOf, ...rest }: JsonSchema): JsonSchema {
   return { ...rest, ...(anyOf[0] as JsonSchema) };
 }
 
-function bodyOf(body: RequestKind<unknown> | 'image', ref: Ref): JsonSchema {
+function bodyOf(body: RequestKind<unknown> | 'image', examples: Examples, ref: Ref): JsonSchema {
   if (body === 'image') {
     const content = Object.fromEntries(['image/*', 'application/octet-stream'].map((type) => [type, {}]));
     return { required: true, content };
   }
   const { $schema: _, $id: _id, ...schema } = body.jsonSchema;
-  return { required: true, content: { [JSON_TYPE]: { schema: ref({ name: body.name, schema }) } } };
+  const shown = Object.keys(examples).length > 0 && { examples };
+  return {
+    required: true,
+    content: { [JSON_TYPE]: { schema: ref({ name: body.name, schema }), ...shown } },
+  };
 }
 
 function responsesOf(route: Route, ref: Ref): JsonSchema {

@@ -1,5 +1,5 @@
 /** What is left for a caller. */
-export interface Allowance {
+interface Allowance {
   allowed: boolean;
   /** Requests that may come at once. */
   remaining: number;

@@ -11,7 +11,7 @@ export interface NamedSchema {
 }
 
 /** What a successful answer looks like. */
-export interface Success {
+interface Success {
   status: 200 | 202;
   description: string;
   /** Of the JSON; absent: text of this type. */
@@ -27,6 +27,9 @@ export interface Reply {
   status?: 503;
 }
 
+/** Bodies to begin with, by name. */
+export type Examples = Readonly<Record<string, { summary: string; value: object }>>;
+
 /** One address: what it takes and gives, for the document, and what answers. */
 export interface Route {
   readonly method: 'GET' | 'POST';
@@ -37,6 +40,7 @@ export interface Route {
   readonly summary: string;
   readonly description?: string | undefined;
   readonly shape: CallShape;
+  readonly examples: Examples;
   readonly success: Success;
   /** Statuses of problems that are its own; those of every route are not listed. */
   readonly problems: readonly number[];
@@ -55,6 +59,7 @@ export interface RouteOptions<S extends CallShape> {
   summary: string;
   description?: string;
   shape?: S;
+  examples?: Examples;
   success: Success;
   problems?: readonly number[];
   isOpen?: boolean;
@@ -71,6 +76,7 @@ export function defineRoute<const S extends CallShape = {}>(options: RouteOption
   const {
     run,
     admit,
+    examples = {},
     shape,
     success,
     problems = [],
@@ -81,6 +87,7 @@ export function defineRoute<const S extends CallShape = {}>(options: RouteOption
   return {
     ...about,
     shape: shape ?? {},
+    examples,
     success,
     problems,
     isOpen,

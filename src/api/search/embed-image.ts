@@ -4,7 +4,7 @@ import { HandlerError } from '../../base/errors.ts';
 import type { Endpoint } from '../runpod/endpoint.ts';
 
 /** The model that a collection was filled with. */
-export interface SearchModel {
+interface SearchModel {
   model_type: string;
   checkpoint_url: string | null;
   embedding_dim: number;

@@ -8,7 +8,7 @@ import { listCollections, type CollectionRow } from './collection-rows.ts';
 import type { EmbedImage, EmbeddedQuery } from './embed-image.ts';
 
 /** A point near the one that was asked for. */
-export const NEIGHBOUR = z.object({
+const NEIGHBOUR = z.object({
   id: z.union([z.string(), z.number()]),
   score: z.number().describe('Cosine similarity, -1 to 1, higher is nearer.'),
   payload: z.record(z.string(), z.unknown()),

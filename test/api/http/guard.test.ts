@@ -129,8 +129,8 @@ describe('requests', () => {
     const stream = new ReadableStream<Uint8Array>({
       pull: (controller) => controller.enqueue(new Uint8Array(2 ** 20)),
     });
-    const endless = { ...json(''), body: stream, duplex: 'half' } as RequestInit;
-    const stranger = { ...endless, headers: { ...endless.headers, authorization: '' } } as RequestInit;
+    const headers = { 'content-type': 'application/json', authorization: '' };
+    const stranger = { method: 'POST', headers, body: stream, duplex: 'half' } as RequestInit;
     expect((await api.fetch('/v1/jobs/matching', stranger)).status).toBe(401);
   });
 

@@ -27,14 +27,14 @@ export interface OpenApiDocument {
   components: { schemas: Record<string, Json> };
 }
 
-export interface CallInput {
+interface CallInput {
   /** Of path and query, by name. */
   parameters?: Record<string, unknown>;
   /** JSON, or bytes where the operation takes an image. */
   body?: unknown;
   headers?: Record<string, string>;
 }
-export interface CallOutput {
+interface CallOutput {
   status: number;
   headers: Headers;
   body: unknown;

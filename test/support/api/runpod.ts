@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { connectEndpoint, type Endpoint } from '../../../src/api/runpod/endpoint.ts';
 
 /** A request to RunPod's API, as it came. */
-export interface RunPodRequest {
+interface RunPodRequest {
   method: string;
   /** Behind `/v2/{endpoint}`: `run`, `status/{id}`. */
   path: string;
@@ -12,14 +12,14 @@ export interface RunPodRequest {
   body: Record<string, unknown>;
 }
 
-export interface RunPodAnswer {
+interface RunPodAnswer {
   status?: number;
   headers?: Record<string, string>;
   body?: unknown;
 }
 
 /** Answers one request; undefined: as the service would; 'cut': the connection ends; 'silence': nothing is answered. */
-export type Answers = (
+type Answers = (
   request: RunPodRequest,
 ) => RunPodAnswer | 'cut' | 'silence' | undefined | Promise<RunPodAnswer | 'cut' | 'silence' | undefined>;
 

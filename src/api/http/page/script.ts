@@ -72,6 +72,11 @@ const operationNode = (method, path, operation) => {
   const schema = content['application/json']?.schema;
   const file = operation.requestBody && !schema ? make('input', { type: 'file', accept: 'image/*' }) : undefined;
   const text = schema ? make('textarea', { spellcheck: false, value: JSON.stringify(exampleOf(schema), null, 2) }) : undefined;
+  const examples = Object.values(content['application/json']?.examples ?? {}).map(({ summary, value }) => {
+    const fill = make('button', { type: 'button', className: 'plain' }, summary);
+    fill.addEventListener('click', () => { text.value = JSON.stringify(value, null, 2); });
+    return fill;
+  });
   const status = make('p', { className: 'status' });
   const shown = make('pre', { hidden: true });
   const button = make('button', { type: 'button' }, 'Send');
@@ -104,6 +109,7 @@ const operationNode = (method, path, operation) => {
     make('div', { className: 'body' },
       operation.description ? make('p', {}, operation.description) : undefined,
       ...inputs.map(({ node }) => node),
+      examples.length > 0 ? make('p', {}, 'Examples: ', ...examples) : undefined,
       text, file, make('p', {}, button), status, shown,
       schema ? make('details', {}, make('summary', {}, 'Fields'), fieldTable(schema)) : undefined,
       make('details', {}, make('summary', {}, 'Answers'), make('table', {}, ...answers))));

@@ -16,6 +16,7 @@ label.field span { opacity: .75; font-size: .9rem; }
 input, textarea, button, select { font: inherit; padding: .2rem .4rem; border: 1px solid var(--line); border-radius: 4px; background: Field; color: FieldText; }
 textarea { width: 100%; min-height: 9rem; font: 13px/1.4 ui-monospace, monospace; }
 button { background: var(--post); color: #fff; border: 0; padding: .35rem 1rem; cursor: pointer; }
+button.plain { background: var(--soft); color: inherit; padding: .15rem .6rem; margin: 0 .3rem .3rem 0; font-size: .9rem; }
 pre { background: var(--soft); padding: .6rem; border-radius: 4px; overflow: auto; max-height: 28rem; font: 13px/1.4 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-size: .9rem; width: 100%; } td, th { text-align: left; vertical-align: top; padding: .15rem .6rem .15rem 0; border-bottom: 1px solid var(--line); }
 td code { white-space: nowrap; } .status.bad { color: var(--bad); } .status { font-weight: 600; }

@@ -8,6 +8,7 @@ import type { RequestKind } from '../../requests/request-kind.ts';
 import { RUN_KIND_NAMES } from '../../runs/run-kinds.ts';
 import { submitClassification, submitExtraction, type SubmittedRun } from '../../runs/submit.ts';
 import type { ApiParts } from '../parts.ts';
+import { CLASSIFICATION_EXAMPLES, EXTRACTION_EXAMPLES } from './examples.ts';
 import { answerSchema, defineRoute, type Reply, type Route } from '../route.ts';
 
 const SUBMITTED = answerSchema(
@@ -37,6 +38,7 @@ export function submissionRoutes(parts: ApiParts): Route[] {
       operationId: `submit${purpose[0]?.toUpperCase() ?? ''}${purpose.slice(1)}`,
       summary: SUMMARIES[purpose],
       shape: { body },
+      examples: EXTRACTION_EXAMPLES[purpose],
       async run({ body: request, signal }) {
         const plan = await planExtraction(request, { lookup: lookup(signal) });
         const names = plan.targets.map(({ name }) => name);
@@ -50,6 +52,7 @@ export function submissionRoutes(parts: ApiParts): Route[] {
     operationId: 'submitClassification',
     summary: 'Train a classifier on a labelled dataset',
     shape: { body: CLASSIFICATION_REQUEST },
+    examples: CLASSIFICATION_EXAMPLES,
     async run({ body, signal }) {
       const plan = await planClassification(body, { lookup: lookup(signal) });
       return submittedReply(await submitClassification(runs, plan), []);
