@@ -36,7 +36,8 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
 
   for (const route of routes) {
     const path = route.path.replace(/\{(\w+)\}/g, ':$1');
-    const before = [trace(route.operationId, options), guard(route, guarding), ...limitOf(route)];
+    const tracing = trace(route.operationId, options, route.isProbe ? 'debug' : 'info');
+    const before = [tracing, guard(route, guarding), ...limitOf(route)];
     app.on([route.method], [path], ...before, (c) => route.answer(c));
   }
   for (const path of new Set(routes.map((route) => route.path))) {

@@ -15,12 +15,13 @@ export interface GuardOptions {
 
 /** Lets through who may ask, as often as they may; before anything of a body is read. */
 export function guard(
-  { isOpen }: Pick<Route, 'isOpen'>,
+  { isOpen, isProbe }: Pick<Route, 'isOpen' | 'isProbe'>,
   { callers, rate, addressOf }: GuardOptions,
 ): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
     const caller = callers.of(c.req.header('authorization'));
     c.set('caller', caller?.id);
+    if (isProbe) return next();
     const { allowed, remaining, resetSeconds } = rate.take(caller?.id ?? `address ${addressOf(c)}`);
     c.header('ratelimit-limit', String(rate.perMinute));
     c.header('ratelimit-remaining', String(remaining));

@@ -20,6 +20,6 @@ export interface ApiParts {
   /** Of RunPod's webhook; absent: it is not served. */
   webhookSecret: string | undefined;
   /** Whether requests are to be sent here: resolves, or throws what is not ready. */
-  ready: (signal: AbortSignal) => Promise<void>;
+  ready: () => Promise<void>;
   log: Log;
 }

@@ -46,6 +46,8 @@ export interface Route {
   readonly problems: readonly number[];
   /** An address that asks for no key. */
   readonly isOpen: boolean;
+  /** One that whatever keeps this process running asks again and again: no rate, and no line for each. */
+  readonly isProbe: boolean;
   /** The most bytes of a body. */
   readonly maxBytes: number;
   answer(context: Context): Promise<Response>;
@@ -63,6 +65,7 @@ export interface RouteOptions<S extends CallShape> {
   success: Success;
   problems?: readonly number[];
   isOpen?: boolean;
+  isProbe?: boolean;
   maxBytes?: number;
   /** Looked at before a body is read. Throws what is wrong. */
   admit?: (params: Call<S>['params']) => void;
@@ -81,6 +84,7 @@ export function defineRoute<const S extends CallShape = {}>(options: RouteOption
     success,
     problems = [],
     isOpen = false,
+    isProbe = false,
     maxBytes = MAX_JSON_BYTES,
     ...about
   } = options;
@@ -91,6 +95,7 @@ export function defineRoute<const S extends CallShape = {}>(options: RouteOption
     success,
     problems,
     isOpen,
+    isProbe,
     maxBytes,
     async answer(context) {
       const {

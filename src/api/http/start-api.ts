@@ -3,7 +3,7 @@ import type { Log } from '../../base/log.ts';
 import type { Settings } from '../../base/settings.ts';
 import { listen } from '../../http/listen.ts';
 import { createVectorStore } from '../../qdrant/store.ts';
-import { createDatabase } from '../../supabase/database.ts';
+import { createDatabase, type Filter } from '../../supabase/database.ts';
 import { createMetrics } from '../metrics/metrics.ts';
 import { createLookup } from '../plan/lookup.ts';
 import { connectEndpoints } from '../runpod/endpoints.ts';
@@ -35,8 +35,9 @@ const PORT = 8_080;
 const RATE_PER_MINUTE = 600;
 const RECONCILE_INTERVAL_MS = 60_000;
 /** A client waits: where a store stays away for longer, it is told so. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 15_000;
 const READY_TIMEOUT_MS = 2_000;
+const READY_AGAIN_MS = 1_000;
 /** Requests under way have so long to end. */
 const CLOSE_MS = 10_000;
 
@@ -148,20 +149,23 @@ function credentialsOf(settings: Settings): Record<string, string> {
   );
 }
 
-/** Asks both stores for next to nothing, once: whoever asks for readiness asks again. */
+/** Asks both stores for next to nothing, once, and not more often than once a second, however many ask. */
 function readiness({ supabase, qdrant, stopping }: Stores & { stopping: AbortSignal }) {
   const limits = { patienceMs: 0, timeoutMs: READY_TIMEOUT_MS };
   const database = createDatabase({ ...supabase, ...limits });
   const store = createVectorStore({ ...qdrant, ...limits });
-  return async (signal: AbortSignal): Promise<void> => {
-    if (stopping.aborted) throw new HandlerError('stopping', 'the API is stopping');
+  const ask = async (): Promise<void> => {
+    const running: Filter = { column: 'status', op: 'eq', value: 'running' };
     await Promise.all([
-      database.count({
-        table: 'embedding_jobs',
-        filters: [{ column: 'status', op: 'eq', value: 'running' }],
-        signal,
-      }),
-      store.inspect('readiness', signal),
+      database.count({ table: 'embedding_jobs', filters: [running] }),
+      store.inspect('readiness'),
     ]);
+  };
+  let last: { at: number; answer: Promise<void> } | undefined;
+  return (): Promise<void> => {
+    if (stopping.aborted) return Promise.reject(new HandlerError('stopping', 'the API is stopping'));
+    const now = performance.now();
+    if (last === undefined || now - last.at > READY_AGAIN_MS) last = { at: now, answer: ask() };
+    return last.answer;
   };
 }

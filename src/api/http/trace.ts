@@ -21,7 +21,11 @@ export interface TraceOptions {
 const GIVEN_ID = /^[\w.-]{1,64}$/;
 
 /** Gives each request its id, and tells of its end: a line, and a number. `operation` is never what was asked for. */
-export function trace(operation: string, { log, metrics }: TraceOptions): MiddlewareHandler<ApiEnv> {
+export function trace(
+  operation: string,
+  { log, metrics }: TraceOptions,
+  level: 'info' | 'debug' = 'info',
+): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
     const begun = performance.now();
     const given = c.req.header('x-request-id') ?? '';
@@ -32,7 +36,7 @@ export function trace(operation: string, { log, metrics }: TraceOptions): Middle
     const seconds = (performance.now() - begun) / 1_000;
     metrics.request(operation, c.res.status, seconds);
     const shown = { requestId, operation, method: c.req.method, status: c.res.status };
-    log.info('Request answered', { ...shown, caller: c.get('caller'), ms: Math.round(seconds * 1_000) });
+    log[level]('Request answered', { ...shown, caller: c.get('caller'), ms: Math.round(seconds * 1_000) });
   };
 }
 

@@ -169,6 +169,9 @@ describe('the rate', () => {
     const guesses = [];
     for (let i = 0; i < 4; i += 1) guesses.push((await ask(`Bearer guess-${i}`)).status);
     expect(guesses.at(-1)).toBe(429);
+    // Whoever watches over the process is never told that it asks too often.
+    expect((await api.fetch('/healthz', { headers: { authorization: '' } })).status).toBe(200);
+    expect((await api.fetch('/readyz', { headers: { authorization: '' } })).status).toBe(200);
   });
 
   test('refills evenly, and forgets whom it has not heard of for longest', () => {

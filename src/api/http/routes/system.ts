@@ -14,6 +14,7 @@ export function systemRoutes({ metrics, ready }: ApiParts): Route[] {
     tag: 'System',
     summary: 'Is the process alive?',
     isOpen: true,
+    isProbe: true,
     success: { status: 200, description: 'It is.', schema: ALIVE },
     run: () => ({ body: { status: 'ok' } }),
   });
@@ -24,9 +25,10 @@ export function systemRoutes({ metrics, ready }: ApiParts): Route[] {
     tag: 'System',
     summary: 'Can it answer: do Supabase and Qdrant answer it, and is it not stopping?',
     isOpen: true,
+    isProbe: true,
     success: { status: 200, description: 'It can.', schema: ALIVE },
-    async run({ signal }) {
-      await ready(signal);
+    async run() {
+      await ready();
       return { body: { status: 'ok' } };
     },
   });
