@@ -17,6 +17,7 @@ export {
   ImageError,
   InputError,
   ModelError,
+  RunPodError,
   SettingsError,
   StoppedError,
   StoreError,

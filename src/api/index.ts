@@ -42,3 +42,6 @@ export { openRuns, runPolicy, type RunPolicy, type Runs, type RunsOptions } from
 export { submitClassification, submitExtraction, type SubmittedRun } from './runs/submit.ts';
 export { isSignatureOf, webhookSignature } from './runs/webhook-signature.ts';
 export { startApi, type ApiOptions, type RunningApi } from './http/start-api.ts';
+export { HandlerError, InputError, RunPodError, SettingsError, StoreError } from '../base/errors.ts';
+export { createVectorStore, type VectorStore } from '../qdrant/store.ts';
+export { createDatabase, type Database } from '../supabase/database.ts';

@@ -1,7 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
-import { extractionInput, planExtraction } from '../../src/api/index.ts';
+import {
+  CLASSIFICATION_REQUEST,
+  classificationInput,
+  extractionInput,
+  InputError,
+  planClassification,
+  planExtraction,
+  type ClassificationRequest,
+} from '../../src/api/index.ts';
+import { parseClassificationInput } from '../../src/classification/input.ts';
+import { fromSchema } from '../support/api/from-schema.ts';
 import type { ResolvedCombined, ResolvedMatching } from '../../src/api/plan/extraction-fields.ts';
 import {
   EXTRACTION_REQUESTS,
@@ -9,7 +19,7 @@ import {
   type Purpose,
 } from '../../src/api/requests/extraction.ts';
 import { FILTERS, parseEmbeddingInput, type EmbeddingInput } from '../../src/embedding/input.ts';
-import { anyRequest, everything } from '../support/api/requests.ts';
+import { anyRequest, everything, LABELLED_ID } from '../support/api/requests.ts';
 
 const JOB_ID = '839c284e-5ace-5b18-a087-25ceb89add55';
 const PURPOSES = Object.keys(EXTRACTION_REQUESTS) as Purpose[];
@@ -139,3 +149,36 @@ describe.each(PURPOSES)('any %s request', (purpose) => {
     );
   });
 });
+
+test('any classification request is a job whose handler finds every field of it again', async () => {
+  const anyBody = fromSchema(CLASSIFICATION_REQUEST.jsonSchema, {
+    schemas: {},
+    known: [LABELLED_ID, 'a/model.onnx'],
+  });
+  const found = new Set<unknown>();
+  await fc.assert(
+    fc.asyncProperty(anyBody, async (body) => {
+      const request = parsed(body);
+      fc.pre(request !== undefined);
+      if (request === undefined) return;
+      const plan = await planClassification(request, { lookup: everything() });
+      const job = parseClassificationInput(classificationInput(plan, JOB_ID));
+      const { name, ...fields } = request;
+      expect(job).toMatchObject({ ...fields, training_run_id: JOB_ID, unknownKeys: [] });
+      expect(job.config).toEqual(request.config);
+      expect(plan.name).toBe(name ?? `Drinks ${request.config.model_name}`);
+      found.add(body);
+    }),
+    { numRuns: 100 },
+  );
+  expect(found.size).toBeGreaterThan(50);
+});
+
+function parsed(body: unknown): ClassificationRequest | undefined {
+  try {
+    return CLASSIFICATION_REQUEST.parse(body);
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
+}
