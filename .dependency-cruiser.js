@@ -4,21 +4,24 @@
 const MAY_IMPORT = {
   base: [],
   flow: ['base'],
+  telemetry: ['base'],
   http: ['flow', 'base'],
   onnx: ['base'],
   image: ['http', 'flow', 'base'],
   model: ['image', 'onnx', 'http', 'flow', 'base'],
+  training: ['model', 'image', 'onnx', 'flow', 'base'],
   supabase: ['http', 'flow', 'base'],
   qdrant: ['http', 'flow', 'base'],
   worker: ['http', 'flow', 'base'],
   job: ['worker', 'image', 'supabase', 'http', 'flow', 'base'],
   classification: ['job', 'worker', 'training', 'model', 'image', 'onnx', 'supabase', 'http', 'flow', 'base'],
-  embedding: ['job', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'flow', 'base'],
+  embedding: ['job', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'telemetry', 'flow', 'base'],
   local: ['supabase', 'qdrant', 'image', 'http', 'flow', 'base'],
   api: ['embedding', 'classification', 'job', 'supabase', 'qdrant', 'http', 'flow', 'base'],
   cli: ['api', 'embedding', 'worker', 'http', 'flow', 'base'],
   demo: [
     'local',
+    'classification',
     'embedding',
     'job',
     'worker',
@@ -45,6 +48,7 @@ const OWNED = {
   hono: '^src/(api|worker/endpoint)/',
   '@hono/node-server': '^src/http/',
   'runpod-sdk': '^src/(api|demo)/',
+  '@opentelemetry/.*': '^src/telemetry/',
 };
 
 const layers = Object.entries(MAY_IMPORT).map(([folder, allowed]) => ({

@@ -30,7 +30,13 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/base/settings.ts', 'test/**/*.ts', 'scripts/**/*.ts', 'bench/**/*.ts'],
+    files: [
+      'src/base/settings.ts',
+      'src/base/thread-pool.ts',
+      'test/**/*.ts',
+      'scripts/**/*.ts',
+      'bench/**/*.ts',
+    ],
     rules: { 'no-restricted-syntax': 'off' },
   },
   {

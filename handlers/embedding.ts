@@ -4,6 +4,8 @@ import { extract } from '../src/embedding/extract.ts';
 import { embeddingFitness } from '../src/embedding/fitness.ts';
 import { parseEmbeddingInput, type EmbeddingInput } from '../src/embedding/input.ts';
 import { leaseModel } from '../src/embedding/job-model.ts';
+import { withSpans } from '../src/embedding/job-spans.ts';
+import { createJobStats, type JobStats } from '../src/embedding/job-stats.ts';
 import type { EmbeddingOutput } from '../src/embedding/output.ts';
 import { planExtraction } from '../src/embedding/plan.ts';
 import { openReport } from '../src/embedding/report.ts';
@@ -33,8 +35,20 @@ export function createEmbeddingHandler(given?: EmbeddingTools): EmbeddingHandler
     if (input.unknownKeys.length > 0)
       context.log.debug('keys without a meaning here', { keys: input.unknownKeys });
     const tools = given ?? (made ??= createEmbeddingTools());
-    return isStored(input) ? embedAndStore(input, context, tools) : embedAndReturn(input, context, tools);
+    using stats = createJobStats();
+    const parts = { context, tools, stats };
+    const { spans } = tools;
+    return await withSpans<EmbeddingOutput | StatelessOutput>(
+      { spans, id: job.id, input, stats, log: context.log },
+      () => (isStored(input) ? embedAndStore(input, parts) : embedAndReturn(input, parts)),
+    );
   };
+}
+
+interface JobParts {
+  context: JobContext;
+  tools: EmbeddingTools;
+  stats: JobStats;
 }
 
 type StoredInput = EmbeddingInput & { job_id: string };
@@ -46,14 +60,14 @@ function isStored(input: EmbeddingInput): input is StoredInput {
 /** A job with a row: the vectors go to Qdrant, the progress to Supabase. */
 async function embedAndStore(
   input: StoredInput,
-  context: JobContext,
-  tools: EmbeddingTools,
+  { context, tools, stats }: JobParts,
 ): Promise<EmbeddingOutput> {
   const credentials = resolveCredentials(input, tools.settings);
   const { patienceMs } = tools;
-  const database = createDatabase({ ...credentials.supabase, patienceMs });
-  const store = createVectorStore({ ...credentials.qdrant, patienceMs });
-  const report = openReport({ input, database, store, context });
+  const again = (side: 'supabase' | 'qdrant') => ({ patienceMs, onRetry: () => stats.retried(side) });
+  const database = createDatabase({ ...credentials.supabase, ...again('supabase') });
+  const store = createVectorStore({ ...credentials.qdrant, ...again('qdrant') });
+  const report = openReport({ input, database, store, context, stats });
   const { log } = context;
   const { signal, skipped, warn, mark, resumed } = report;
   try {
@@ -73,7 +87,9 @@ async function embedAndStore(
       fail: report.failed,
       repeated: report.repeated,
       unchanged: report.unchanged,
-      signal,
+      stats,
+      signal: report.endSignal,
+      drain: signal,
     });
   } catch (error) {
     return await report.abandon(error);
@@ -84,16 +100,15 @@ async function embedAndStore(
 /** A job without a row: the vectors are its output, and nothing is written anywhere. */
 async function embedAndReturn(
   input: EmbeddingInput,
-  { log, signal }: JobContext,
-  tools: EmbeddingTools,
+  { context: { log, signal }, tools, stats }: JobParts,
 ): Promise<StatelessOutput> {
   const supabase = optionalSupabase(input, tools.settings);
   const sign = createSigner(supabase && createDatabase(supabase));
-  const { output, ...sink } = createStatelessSink(input.images ?? []);
+  const { output, ...sink } = createStatelessSink(input.images ?? [], { stats, log });
   await using lease = await leaseModel({ input, tools, sign, log, signal });
   const { model } = lease;
   try {
-    await extract({ ...stagesOf(tools, sign), ...sink, model, signal });
+    await extract({ ...stagesOf(tools, sign), ...sink, model, stats, signal, drain: signal });
   } catch (error) {
     if (toHandlerError(error).code !== 'cancelled') throw error;
     return output(model, 'cancelled');

@@ -4,6 +4,18 @@ export {
   createEmbeddingHandler,
   type EmbeddingHandler,
 } from '../handlers/embedding.ts';
+export {
+  handler as classification,
+  createClassificationHandler,
+  type ClassificationHandler,
+} from '../handlers/cls.ts';
+export {
+  CLASSIFICATION_INPUT_JSON_SCHEMA,
+  parseClassificationInput,
+  type ClassificationInput,
+} from './classification/input.ts';
+export type { ClassificationOutput } from './classification/output.ts';
+export { createClassificationTools, type ClassificationTools } from './classification/tools.ts';
 export { EMBEDDING_INPUT_JSON_SCHEMA, parseEmbeddingInput, type EmbeddingInput } from './embedding/input.ts';
 export type { EmbeddingOutput } from './embedding/output.ts';
 export type { StatelessEmbedding, StatelessOutput } from './embedding/stateless.ts';

@@ -68,7 +68,10 @@ export interface DeploySettings extends ParsedSettings {
   workerEnv: Readonly<Record<string, string>>;
 }
 
-/** The worker's settings that a deployment hands on. The platform sets RUNPOD_* itself; the rest is for other programs. */
+/**
+ * The worker's settings that a deployment hands on, beside all of OpenTelemetry's (OTEL_*), most of which its SDK reads.
+ * The platform sets RUNPOD_* itself; the rest is for other programs.
+ */
 export const WORKER_KEYS = [
   'SUPABASE_URL',
   'SUPABASE_SERVICE_ROLE_KEY',
@@ -87,6 +90,10 @@ export const WORKER_KEYS = [
   'BATCH_SIZE',
   'INFERENCE_THREADS',
   'DOWNLOAD_CONCURRENCY',
+  'DECODE_CONCURRENCY',
+  'INFERENCE_SESSIONS',
+  'WRITE_CONCURRENCY',
+  'UV_THREADPOOL_SIZE',
   'JOB_TIMEOUT_MS',
 ] as const satisfies readonly (keyof typeof SETTINGS_SCHEMA.shape)[];
 
@@ -108,7 +115,8 @@ export interface DeploySources {
 export function readDeploySettings({ file, environment, needsKey }: DeploySources): DeploySettings {
   const own = present(Object.keys(DEPLOY_SETTINGS_SCHEMA.shape), { ...file, ...withoutEmpty(environment) });
   const deploy = DEPLOY_SETTINGS_SCHEMA.safeParse(own);
-  const workerEnv = present(WORKER_KEYS, file);
+  const telemetry = Object.keys(file).filter((key) => key.startsWith('OTEL_'));
+  const workerEnv = present([...WORKER_KEYS, ...telemetry], file);
   const worker = SETTINGS_SCHEMA.safeParse(workerEnv);
   const faults = [...(deploy.error?.issues ?? []), ...(worker.error?.issues ?? [])].map(
     (issue) => `${String(issue.path[0])}: ${issue.message}`,

@@ -113,13 +113,27 @@ export class ModelError extends HandlerError {
 /** Why a job was told to stop. An AbortSignal's `reason` in this package is always one of these. */
 export type StopCode = 'cancelled' | 'shutdown' | 'timed_out' | 'superseded';
 
-/** The job was stopped: by the page or caller (`cancelled`), by the platform (`shutdown`), or by its deadline. */
+interface StoppedErrorOptions extends HandlerErrorOptions {
+  graceMs?: number | undefined;
+  answeredElsewhere?: boolean;
+}
+
+/**
+ * The job was stopped: by the page or caller (`cancelled`), by the platform (`shutdown`), by its deadline, or by a later
+ * run of it (`superseded`).
+ */
 export class StoppedError extends HandlerError {
   override readonly name = 'StoppedError';
   override readonly code: StopCode;
-  constructor(code: StopCode, message: string, options: HandlerErrorOptions = {}) {
+  /** How long who is stopped has to end by itself, from then on; undefined where nobody said. */
+  readonly graceMs: number | undefined;
+  /** The later run has this very job of the platform: the result is its to give, and no other may be posted. */
+  readonly answeredElsewhere: boolean;
+  constructor(code: StopCode, message: string, options: StoppedErrorOptions = {}) {
     super(code, message, options);
     this.code = code;
+    this.graceMs = options.graceMs;
+    this.answeredElsewhere = options.answeredElsewhere ?? false;
   }
 }
 

@@ -19,8 +19,8 @@ const SECRET_TEXT: readonly (readonly [RegExp, string])[] = [
   [/\b((?:api_?key|[a-z_]{0,30}_key|[a-z_]{0,30}token|secret|password|pwd)=)[^\s"'&;,]+/gi, `$1${HIDDEN}`],
 ];
 
-/** An address, whole: what is inside it is looked at apart, so that no text takes more than linear time. */
-const ADDRESS = /[a-z][a-z\d+.-]{0,30}:\/\/[^\s"'<>]+/gi;
+const SCHEME = /[a-z][a-z\d+.-]{0,30}:\/\//gi;
+const BEHIND_ADDRESS = /[\s"'<>]/g;
 const USER_INFO = /:\/\/[^\s/?#]*@/g;
 /** The query of a signed url is what opens it. */
 const SIGNED_QUERY = /(?:token|signature|sig|x-amz-[\w-]{1,40}|x-goog-[\w-]{1,40}|expires|key)=/i;
@@ -37,7 +37,7 @@ export function isSecretKey(key: string): boolean {
 /** The text without keys, tokens, passwords in addresses and the queries of signed urls. */
 export function redact(text: string): string {
   let out = text.replace(DATA_URL, (_, type: string | undefined) => `data:${type ?? ''},...`);
-  out = out.replace(ADDRESS, redactAddress);
+  out = redactAddresses(out);
   for (const [pattern, replacement] of SECRET_TEXT) out = out.replace(pattern, replacement);
   return out;
 }
@@ -50,6 +50,23 @@ export function withoutSecret(text: string, secret: string | undefined): string 
   if (secret === undefined || secret === '') return text;
   const forms = [secret, encodeURIComponent(secret.toWellFormed()), JSON.stringify(secret).slice(1, -1)];
   return forms.reduce((clean, form) => clean.replaceAll(form, HIDDEN), text);
+}
+
+/**
+ * Each address whole: what is inside it is looked at apart, so that no text takes more than linear time. Its end is looked
+ * for by itself, as a pattern that runs over megabytes may need more stack than there is.
+ */
+function redactAddresses(text: string): string {
+  const parts: string[] = [];
+  let done = 0;
+  for (const { index, 0: scheme } of text.matchAll(SCHEME)) {
+    if (index < done) continue;
+    BEHIND_ADDRESS.lastIndex = index + scheme.length;
+    const end = BEHIND_ADDRESS.exec(text)?.index ?? text.length;
+    parts.push(text.slice(done, index), redactAddress(text.slice(index, end)));
+    done = end;
+  }
+  return [...parts, text.slice(done)].join('');
 }
 
 function redactAddress(address: string): string {

@@ -27,6 +27,8 @@ const port = z.coerce
   .min(0, { error: 'expected a port' })
   .max(65_535, { error: 'expected a port' })
   .optional();
+/** OpenTelemetry's: what is wrong in one of them must keep no worker from its work. */
+const text = z.string().optional();
 /** The platform's own words for a level. One that is unknown here is no reason to refuse to work. */
 const platformLevel = z
   .string()
@@ -68,7 +70,19 @@ export const SETTINGS_SCHEMA = z.object({
     .optional(),
   BATCH_SIZE: count,
   INFERENCE_THREADS: count,
+  INFERENCE_SESSIONS: count,
   DOWNLOAD_CONCURRENCY: count,
+  DECODE_CONCURRENCY: count,
+  WRITE_CONCURRENCY: count,
+  UV_THREADPOOL_SIZE: count,
+  OTEL_EXPORTER_OTLP_ENDPOINT: text,
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: text,
+  OTEL_EXPORTER_OTLP_TIMEOUT: text,
+  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: text,
+  OTEL_SDK_DISABLED: text,
+  OTEL_TRACES_EXPORTER: text,
+  OTEL_TRACES_SAMPLER: text,
+  OTEL_TRACES_SAMPLER_ARG: text,
   RUNPOD_ENDPOINT_ID: z.string().optional(),
   RUNPOD_WEBHOOK_GET_JOB: address,
   RUNPOD_WEBHOOK_POST_OUTPUT: address,

@@ -1,6 +1,6 @@
 import type { HandlerError } from '../base/errors.ts';
 import { redact } from '../base/redact.ts';
-import type { LeftOut, Sample, Split } from './dataset.ts';
+import type { LeftOut, Sample, Split } from './sample.ts';
 
 /** What was found in a dataset before training, and what was done about it. */
 export interface DataReport {
@@ -32,7 +32,7 @@ export interface ClassCount extends Record<Split, number> {
   name: string;
 }
 
-export interface FailedImages {
+interface FailedImages {
   images: number;
   by_code: Record<string, number>;
   first: { id: string; url: string; code: string; message: string }[];

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { HandlerError, StoreError } from '../base/errors.ts';
 import { storageOf } from '../job/stored-file.ts';
 import type { Database, Filter } from '../supabase/database.ts';
-import { noneLeftOut, type Dataset, type LeftOut, type Sample, type Split } from './dataset.ts';
+import { noneLeftOut, type Dataset, type LeftOut, type Sample, type Split } from './sample.ts';
 
 const DATASET = z.object({ id: z.string(), name: z.string().nullish(), task_type: z.string().nullish() });
 const CLASS = z.object({ id: z.string(), name: z.string(), is_active: z.boolean().nullish() });

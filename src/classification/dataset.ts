@@ -1,42 +1,9 @@
 import { HandlerError } from '../base/errors.ts';
-import { storageOf, type StoredFile } from '../job/stored-file.ts';
+import { storageOf } from '../job/stored-file.ts';
 import type { Database } from '../supabase/database.ts';
 import { readRows } from './dataset-rows.ts';
 import type { ClassificationInput, LegacyDataset } from './input.ts';
-
-export type Split = 'train' | 'val' | 'test';
-
-/** One labelled image of a dataset. */
-export interface Sample {
-  /** Of `cls_images`, or where it stands in the job. */
-  id: string;
-  /** As stored, never signed. */
-  url: string;
-  /** Where the image lies when `url` is a path in Supabase Storage; null when it is an address. */
-  storage: StoredFile | null;
-  /** Position of its class in `classNames`. */
-  label: number;
-  /** As the dataset says it; null where it says nothing. */
-  assigned: Split | null;
-}
-
-export interface Dataset {
-  /** What messages call it. */
-  name: string;
-  /** By label. */
-  classNames: readonly string[];
-  samples: readonly Sample[];
-  /** Labels that were left out while reading, and why. */
-  leftOut: LeftOut;
-}
-
-export interface LeftOut {
-  /** Of classes that are not active. */
-  inactive_class: number;
-  /** Images that carry labels of several classes: this dataset has one label an image. */
-  contradicting: number;
-  contradicting_ids: string[];
-}
+import { noneLeftOut, type Dataset, type Sample } from './sample.ts';
 
 /** Rows of a dataset are held in memory: an id and a url each. */
 export interface ReadOptions {
@@ -73,10 +40,6 @@ function ofJob({ class_names: classNames, train_urls, val_urls }: LegacyDataset)
     }),
   );
   return { name: 'the dataset of the job', classNames, samples, leftOut: noneLeftOut() };
-}
-
-export function noneLeftOut(): LeftOut {
-  return { inactive_class: 0, contradicting: 0, contradicting_ids: [] };
 }
 
 /** What no image could mend, before any is fetched. */

@@ -4,10 +4,10 @@ import { oneOf, realNumber, wholeNumber, yesOrNo } from '../job/fields.ts';
 import { BACKBONE_NAMES } from '../model/backbones.ts';
 import { LEGACY_WORKERS, LOADING_FIELDS } from './input-loading.ts';
 
-export const STRATEGIES = ['auto', 'head', 'lora', 'last_k', 'full', 'head_then_full'] as const;
+const STRATEGIES = ['auto', 'head', 'lora', 'last_k', 'full', 'head_then_full'] as const;
 export const PRESETS = ['none', 'light', 'medium', 'heavy', 'sota'] as const;
 export type AugmentationPreset = (typeof PRESETS)[number];
-export const STOP_METRICS = ['val_accuracy', 'val_f1', 'val_loss'] as const;
+const STOP_METRICS = ['val_accuracy', 'val_f1', 'val_loss'] as const;
 
 const LOSSES = ['label_smoothing', 'cross_entropy', 'focal', 'arcface', 'cosface', 'circle', 'poly'] as const;
 const SCHEDULERS = ['cosine_warmup', 'cosine', 'onecycle', 'step', 'plateau'] as const;
@@ -60,7 +60,7 @@ export const TRAINING_CONFIG = z.object(
     epochs: wholeNumber(1, MAX_EPOCHS).default(10).describe('Passes over the training images at most.'),
     time_budget_seconds: realNumber(1)
       .optional()
-      .describe('Training ends with the epoch in which so much time has passed.'),
+      .describe('Training ends when so much time has passed; what was learnt by then is measured and kept.'),
     batch_size: wholeNumber(1, MAX_BATCH_SIZE).default(32).describe('Images in a step.'),
     gradient_accumulation: wholeNumber(1, 1_024)
       .default(1)

@@ -4,7 +4,7 @@ import { realNumber, wholeNumber, yesOrNo } from '../job/fields.ts';
 
 const OBJECT = { error: 'expected an object' };
 
-export const PRELOAD = z.object(
+const PRELOAD = z.object(
   {
     enabled: yesOrNo()
       .default(true)
@@ -38,7 +38,7 @@ const DATALOADER = z.object(
   OBJECT,
 );
 
-export const DATA_LOADING = z.object(
+const DATA_LOADING = z.object(
   {
     preload: PRELOAD.optional().describe('How images are fetched.'),
     dataloader: DATALOADER.optional().describe('How batches are prepared.'),

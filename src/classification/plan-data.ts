@@ -8,7 +8,7 @@ import {
   warningsOf,
   type DataReport,
 } from './data-report.ts';
-import type { Dataset, Sample, Split } from './dataset.ts';
+import type { Dataset, Sample, Split } from './sample.ts';
 import type { Pictures } from './pictures/pictures.ts';
 import { divide, type SplitOptions } from './split.ts';
 

@@ -1,3 +1,5 @@
+import { normal as standardNormal, randomStream } from '../training/random.ts';
+
 /** Numbers that their keys alone determine: the same on every run. */
 export interface Random {
   /** In [0, 1). */
@@ -14,27 +16,19 @@ export interface Random {
   shuffle<T>(list: T[]): T[];
 }
 
-/** Mixes any keys into 32 bits (FNV-1a with a final avalanche). */
+/** A text as a whole number (FNV-1a). */
 function hash(text: string): number {
   let h = 0x811c9dc5;
   for (let i = 0; i < text.length; i += 1) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
+  return h | 0;
 }
 
-/** A stream for these keys (mulberry32): other keys, other numbers. */
+/** A stream for these keys: other keys, other numbers. */
 export function createRandom(...keys: readonly (string | number)[]): Random {
-  let state = hash(keys.join('\u0000'));
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
+  const [seed = 0, ...labels] = keys.map((key) => (typeof key === 'string' ? hash(key) : key));
+  const next = randomStream(seed, ...labels);
   const below = (limit: number): number => Math.floor(next() * limit);
-  /** Box and Muller, 1958. */
-  const normal = (): number => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+  const normal = (): number => standardNormal(next);
   return {
     next,
     below,

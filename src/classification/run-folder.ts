@@ -2,23 +2,23 @@ import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { messageOf } from '../base/errors.ts';
+import { messageOf, StoppedError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { withProcessLock } from '../model/hub/process-lock.ts';
 
 /** What a run keeps on the disk while it lives: decoded pictures, checkpoints, the files that it will upload. */
 export interface RunFolder extends AsyncDisposable {
   readonly path: string;
-  /** Aborts where another process took the folder over. */
-  readonly lost: AbortSignal;
-  /** The run has ended: the folder goes, unless it is to be kept. */
-  end(options: { keep: boolean }): Promise<void>;
 }
 
 export interface RunFolderOptions {
   runId: string;
   /** Where the folders of all runs are. */
-  root?: string;
+  root?: string | undefined;
+  /** Asked when the folder is disposed of: the run goes on later, is over, or is over and asked for its folder to stay. */
+  fate: () => 'goes_on' | 'over' | 'keep';
+  /** Told where another process took the folder over, as this one had stood still for too long. */
+  onLost: (reason: StoppedError) => void;
   log: Log;
   signal: AbortSignal;
 }
@@ -30,19 +30,21 @@ const KEPT = 'kept';
 
 /**
  * The run's folder, for this process alone: what an earlier process of the same run left in it, killed or stopped, is
- * there. Left as it is when it is only disposed of, so that the run can go on; taken away by `end`.
+ * there. Taken away when the run is over.
  */
-export async function openRunFolder({
-  runId,
-  root = ROOT,
-  log,
-  signal,
-}: RunFolderOptions): Promise<RunFolder> {
+export async function openRunFolder(options: RunFolderOptions): Promise<RunFolder> {
+  const { runId, root = ROOT, fate, log, signal } = options;
   const path = join(root, runId);
   await mkdir(root, { recursive: true });
   const lock = await holdLock(`${path}.lock`, signal, () => {
     log.info('another process on this machine has the folder of this run; waiting for it to end');
   });
+  const onLost = (): void => {
+    options.onLost(
+      new StoppedError('superseded', `another process has taken over the folder of run ${runId}`),
+    );
+  };
+  lock.lost.addEventListener('abort', onLost, { once: true });
   try {
     await removeAbandoned(root, runId, log);
     await mkdir(path, { recursive: true });
@@ -54,12 +56,13 @@ export async function openRunFolder({
   }
   return {
     path,
-    lost: lock.lost,
-    async end({ keep }) {
-      if (keep) await writeFile(join(path, KEPT), '');
-      else await rm(path, { recursive: true, force: true });
+    async [Symbol.asyncDispose]() {
+      lock.lost.removeEventListener('abort', onLost);
+      const end = fate();
+      if (end === 'keep') await writeFile(join(path, KEPT), '');
+      if (end === 'over') await rm(path, { recursive: true, force: true });
+      await lock.release();
     },
-    [Symbol.asyncDispose]: lock.release,
   };
 }
 

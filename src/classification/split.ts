@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import type { Sample, Split } from './dataset.ts';
+import type { Sample, Split } from './sample.ts';
 
 export interface SplitOptions {
   /** Of the images that are divided, the part to train with. */

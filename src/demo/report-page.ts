@@ -1,3 +1,4 @@
+import { escapeHtml } from '../base/html.ts';
 import type { Recall, SearchedCutout } from './evaluate.ts';
 
 export interface ReportPage {
@@ -41,7 +42,7 @@ export function reportPage(report: ReportPage): string {
 <header>
 <h1>Cutouts and their nearest products</h1>
 <p>Each cutout of a shelf photo, and the three products whose vectors are nearest to it, best first, with their cosine similarity.</p>
-<dl>${figures.map(([name, value, note]) => `<div><dt>${name}</dt><dd>${escape(value)}<small>${escape(note)}</small></dd></div>`).join('')}</dl>
+<dl>${figures.map(([name, value, note]) => `<div><dt>${name}</dt><dd>${escapeHtml(value)}<small>${escapeHtml(note)}</small></dd></div>`).join('')}</dl>
 </header>
 ${section('Wrong', 'The nearest product is another one.', wrong, report)}
 ${section('Right, among look-alikes', 'Only the print tells these from their relatives.', families, report)}
@@ -66,7 +67,7 @@ function failed({ failures }: ReportPage): string {
   if (failures.length === 0) return '';
   const rows = failures.map(
     ({ id, code, message }) =>
-      `<tr><td><code>${escape(code)}</code></td><td>${escape(message)}</td><td><code>${escape(id)}</code></td></tr>`,
+      `<tr><td><code>${escapeHtml(code)}</code></td><td>${escapeHtml(message)}</td><td><code>${escapeHtml(id)}</code></td></tr>`,
   );
   return `<section><h2>Failed <span>${failures.length}</span></h2><div class="scroll"><table>${rows.join('')}</table></div></section>`;
 }
@@ -74,21 +75,13 @@ function failed({ failures }: ReportPage): string {
 function card({ url, matches, right, productName }: SearchedCutout, { picture }: ReportPage): string {
   const products = matches.map((match) => {
     const isTrue = match.isRight;
-    return `<figure class="${isTrue ? 'true' : ''}"><img loading="lazy" src="${escape(picture(match.url))}" alt="${escape(match.productName)}"><figcaption><b>${match.score.toFixed(3)}</b> ${isTrue ? '&#10003;' : ''}<br>${escape(match.productName)}</figcaption></figure>`;
+    return `<figure class="${isTrue ? 'true' : ''}"><img loading="lazy" src="${escapeHtml(picture(match.url))}" alt="${escapeHtml(match.productName)}"><figcaption><b>${match.score.toFixed(3)}</b> ${isTrue ? '&#10003;' : ''}<br>${escapeHtml(match.productName)}</figcaption></figure>`;
   });
-  return `<article class="${right ? 'right' : 'wrong'}"><figure class="cutout"><img loading="lazy" src="${escape(picture(url))}" alt="cutout of ${escape(productName)}"><figcaption>${right ? '' : '<b>wrong</b>, it is '}${escape(productName)}</figcaption></figure>${products.join('')}</article>`;
+  return `<article class="${right ? 'right' : 'wrong'}"><figure class="cutout"><img loading="lazy" src="${escapeHtml(picture(url))}" alt="cutout of ${escapeHtml(productName)}"><figcaption>${right ? '' : '<b>wrong</b>, it is '}${escapeHtml(productName)}</figcaption></figure>${products.join('')}</article>`;
 }
 
 function percent(share: number): string {
   return `${(share * 100).toFixed(1)}%`;
-}
-
-function escape(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
 }
 
 const STYLE = `

@@ -74,10 +74,10 @@ export async function* onlyNew(images: Source<ImageRef>, options: AppendOptions)
 async function inspect(collection: string, { store, signal }: AppendOptions): Promise<Held> {
   if ((await store.inspect(collection, signal)) === null) return { points: false, unstamped: false };
   const [points, unstamped] = await Promise.all([
-    store.count(collection, undefined, signal),
-    store.count(collection, { must: [WITHOUT_MODEL] }, signal),
+    store.any(collection, undefined, signal),
+    store.any(collection, { must: [WITHOUT_MODEL] }, signal),
   ]);
-  return { points: points > 0, unstamped: unstamped > 0 };
+  return { points, unstamped };
 }
 
 /** Those of `refs` that the collection has: with what their point was made of where that can be checked, else null. */

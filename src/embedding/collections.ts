@@ -21,7 +21,16 @@ export async function checkCollection(collection: string, check: CollectionCheck
   const shape = await store.inspect(collection, signal);
   if (shape === null) return;
   // Of another shape, whatever it holds: `ensure` says so and changes nothing.
-  if (shape.size === model.dim) await checkModels(collection, check);
+  if (shape.size === model.dim) {
+    try {
+      await checkModels(collection, check);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'qdrant_index_required') throw error;
+      // In strict mode nothing can be asked before its index is there.
+      await store.ensure(collection, model.dim, signal);
+      await checkModels(collection, check);
+    }
+  }
   await store.ensure(collection, model.dim, signal);
 }
 

@@ -1,10 +1,7 @@
-import { z } from 'zod';
-
-import { optionalSupabase } from '../base/credentials.ts';
 import { readSettings, type Settings } from '../base/settings.ts';
+import { supabaseFitness } from '../job/fitness.ts';
 import { proveProvider } from '../model/probe.ts';
 import { createVectorStore } from '../qdrant/store.ts';
-import { createDatabase } from '../supabase/database.ts';
 import type { FitnessCheck } from '../worker/fitness.ts';
 
 /** A store that restarts is waited for; one that is away for longer is a worker's reason not to take jobs. */
@@ -22,15 +19,7 @@ export function embeddingFitness(
 ): FitnessCheck[] {
   return [
     { name: 'execution provider', check: () => proveProvider(read()) },
-    {
-      name: 'supabase',
-      check: async (signal) => {
-        const credentials = optionalSupabase({}, read());
-        if (credentials === undefined) return;
-        const database = createDatabase({ ...credentials, patienceMs });
-        await database.find({ table: 'embedding_jobs', columns: 'id', schema: z.looseObject({}), signal });
-      },
-    },
+    supabaseFitness({ read, table: 'embedding_jobs', patienceMs }),
     {
       name: 'qdrant',
       check: async (signal) => {

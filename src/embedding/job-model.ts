@@ -23,7 +23,7 @@ export interface JobModelOptions {
 export async function leaseModel({ input, tools, sign, log, signal }: JobModelOptions): Promise<ModelLease> {
   const { settings, models, http } = tools;
   const batchSize = input.batch_size ?? settings.BATCH_SIZE;
-  const threads = settings.INFERENCE_THREADS;
+  const { INFERENCE_THREADS: threads, INFERENCE_SESSIONS: sessions } = settings;
   const lease = await models.lease({
     modelType: input.model_type,
     ...(input.checkpoint_url && {
@@ -34,10 +34,12 @@ export async function leaseModel({ input, tools, sign, log, signal }: JobModelOp
     signal,
     ...(batchSize && { batchSize }),
     ...(threads && { threads }),
+    ...(sessions && { sessions }),
     providers: settings.ONNX_PROVIDERS,
     requireGpu: settings.REQUIRE_GPU ?? false,
     log,
   });
+  tools.tellSizes(lease.model, input.batch_size === undefined ? 'BATCH_SIZE' : 'batch_size of the job', log);
   const { name, dim } = lease.model;
   if (input.embedding_dim === undefined || input.embedding_dim === dim) return lease;
   await lease[Symbol.asyncDispose]();

@@ -15,6 +15,8 @@ interface JobProgress {
 /** A job's row in `embedding_jobs`, held from start to end. */
 export interface JobRow {
   readonly embeddingModelId: string | undefined;
+  /** Of this run; undefined where there is none. */
+  readonly lease: string | undefined;
   /**
    * Writes the last state; never over `cancelled`, and again where the API has overwritten it.
    * @throws StoppedError `superseded` where a later run of the job holds the row.
@@ -29,6 +31,8 @@ export interface JobRow {
 export interface JobRowOptions {
   database: Database;
   jobId: string;
+  /** The id by which the platform knows the job. */
+  requestId: string;
   progress: () => JobProgress;
   /** Told once when the page cancels the job, or a later run of it takes it over. */
   onStopped: (reason: StoppedError) => void;
@@ -69,6 +73,7 @@ export async function openJobRow({ jobId, progress, ...options }: JobRowOptions)
   });
   return {
     embeddingModelId: first?.embedding_model_id ?? undefined,
+    lease: row.lease,
     leave: (signal) => row.leave(signal),
     letGo: () => row.letGo(),
     end(status, errorMessage) {

@@ -1,4 +1,5 @@
 import type { HandlerError } from '../base/errors.ts';
+import type { JobPerformance } from './job-stats.ts';
 import type { ListingTally } from './listing-tally.ts';
 import type { CollectionTally, Failure, Tally } from './tally.ts';
 
@@ -27,6 +28,7 @@ export interface EmbeddingOutput {
   cutouts_marked: number;
   warnings: readonly string[];
   seconds: number;
+  performance: JobPerformance;
   error?: string;
   error_code?: string;
 }
@@ -38,6 +40,7 @@ export interface OutputParts {
   cutoutsMarked: number;
   warnings: readonly string[];
   seconds: number;
+  performance: JobPerformance;
 }
 
 export function outputOf(
@@ -63,6 +66,7 @@ export function outputOf(
     cutouts_marked: parts.cutoutsMarked,
     warnings: parts.warnings,
     seconds: parts.seconds,
+    performance: parts.performance,
     ...(error === undefined || status !== 'error' ? {} : { error: error.message, error_code: error.code }),
   };
 }

@@ -10,6 +10,7 @@ import { createFailureRows } from './failure-rows.ts';
 import type { ImageRef } from './image-ref.ts';
 import type { EmbeddingInput } from './input.ts';
 import { openJobRow, type JobRow } from './job-row.ts';
+import type { JobPerformance, JobStats } from './job-stats.ts';
 import { keepMarking } from './keep-marking.ts';
 import { createListingTally, type ListingTally } from './listing-tally.ts';
 import { createCutoutMarker, type CutoutMarker } from './mark-cutouts.ts';
@@ -21,13 +22,16 @@ export interface ReportOptions {
   database: Database;
   store: VectorStore;
   context: JobContext;
+  stats: JobStats;
 }
 
 /** Everything a job tells: its row, its cutouts' rows, its failures, its collections, its log lines, its output. */
 export interface Report {
   /** Aborts when the job is to stop, for whichever reason; the reason is a StoppedError. */
   readonly signal: AbortSignal;
-  /** Follows it with a delay: what is under way when the job is told to stop is to be known, not cut off. */
+  /** Follows it at once, but for a shutdown with a delay: what was fetched is to be brought through. */
+  readonly endSignal: AbortSignal;
+  /** Follows that one with a delay: writes under way then are to be known, not cut off. */
   readonly lateSignal: AbortSignal;
   readonly skipped: ListingTally;
   readonly warn: (message: string) => void;
@@ -62,7 +66,7 @@ export interface Report {
 const SETTLE_MS = 60_000;
 const SETTLE_STOPPED_MS = 5_000;
 
-export function openReport({ input, database, store, context }: ReportOptions): Report {
+export function openReport({ input, database, store, context, stats }: ReportOptions): Report {
   const { log } = context;
   const begun = performance.now();
   const tally = createTally();
@@ -83,17 +87,21 @@ export function openReport({ input, database, store, context }: ReportOptions): 
     log,
     warn,
   });
-  const failureRows = createFailureRows(database, input.job_id, warn);
+  const failureRows = createFailureRows({ database, jobId: input.job_id, lease: () => row?.lease, warn });
   const modelId = (): string | undefined =>
     input.collection_metadata?.embedding_model_id ?? row?.embeddingModelId;
 
   const close = (): void => {
+    failureRows.stop();
     stop.release();
   };
 
+  const tellStats = (): JobPerformance => stats.tell(tally.processed - tally.resumedCount, log);
+
   const output = (status: EmbeddingOutput['status'], error?: HandlerError): EmbeddingOutput => {
     const seconds = Math.round(performance.now() - begun) / 1_000;
-    return outputOf(status, { tally, model, skipped, cutoutsMarked: marks.count, warnings, seconds }, error);
+    const told = { performance: tellStats(), seconds };
+    return outputOf(status, { tally, model, skipped, cutoutsMarked: marks.count, warnings, ...told }, error);
   };
 
   /** What a job leaves behind in whichever way it ends. None of it can fail the job, or take another part's time. */
@@ -131,6 +139,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
 
   return {
     signal: stop.signal,
+    endSignal: stop.endSignal,
     lateSignal: stop.lateSignal,
     skipped,
     warn,
@@ -141,6 +150,7 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       row = await openJobRow({
         database,
         jobId: input.job_id,
+        requestId: context.requestId,
         progress: () => {
           const processed = tally.processed + tally.unchanged + tally.failed;
           const total = model === undefined ? undefined : tally.total;
@@ -195,15 +205,18 @@ export function openReport({ input, database, store, context }: ReportOptions): 
       const error = stop.reason ?? toHandlerError(thrown);
       if (error.code === 'superseded') {
         log.warn('a later run of this job has taken over; this one stops');
+        tellStats();
         await row?.letGo();
         close();
         throw error;
       }
       if (error.code === 'shutdown') {
-        using limit = timeLimit(SETTLE_STOPPED_MS, undefined, outOfTime);
-        await row?.leave(limit.signal).catch((fault: unknown) => {
+        tellStats();
+        using limit = timeLimit(stop.leaveMs(error), undefined, outOfTime);
+        const left = row?.leave(limit.signal).catch((fault: unknown) => {
           log.warn("the job's row could not be left in order", { error: messageOf(fault) });
         });
+        await Promise.all([left, failureRows.flush(limit.signal)]);
         close();
         throw error;
       }

@@ -28,7 +28,7 @@ export async function begunCollections(
   const begun = await Promise.all(
     collections.map(async (collection) => {
       if ((await store.inspect(collection, signal)) === null) return [];
-      return (await store.count(collection, filter, signal)) > 0 ? [collection] : [];
+      return (await store.any(collection, filter, signal)) ? [collection] : [];
     }),
   );
   return new Set(begun.flat());

@@ -33,6 +33,8 @@ export interface SameUrls {
   fetched(ref: ImageRef, content: string): Promise<ImageRef | null>;
   /** The images, each followed by those that waited for it. */
   readonly embedded: (images: readonly EmbeddedImage[]) => EmbeddedImage[];
+  /** No more images are to come: what is answered already may still be read. */
+  readonly close: () => void;
   /** The image failed, and with it those that waited for it. */
   readonly failed: (image: FailedImage) => void;
 }
@@ -119,6 +121,9 @@ export function createSameUrls(options: SameUrlOptions): SameUrls {
       }
       if (same.length > 0) await unchanged(same);
       return first;
+    },
+    close: () => {
+      answered.close();
     },
     embedded: (images) =>
       images.flatMap(({ ref, vector, content }) =>

@@ -1,8 +1,10 @@
 import { HandlerError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
 import { storageOf } from '../job/stored-file.ts';
 import type { EmbeddedImage, FailedImage } from './embedded-image.ts';
 import type { ImageRef } from './image-ref.ts';
 import type { LegacyImage } from './input.ts';
+import type { JobPerformance, JobStats } from './job-stats.ts';
 import { createTally, type Failure } from './tally.ts';
 
 /** One image's vector, with whatever the caller sent along with the image. */
@@ -29,6 +31,7 @@ export interface StatelessOutput {
   model: string;
   failed_images: readonly Failure[];
   failed_by_code: Readonly<Record<string, number>>;
+  performance: JobPerformance;
   error?: string;
   error_code?: string;
 }
@@ -47,7 +50,10 @@ export interface StatelessSink {
 const NOT_PASSED_ON = new Set(['url', 'collection', 'metadata']);
 const DEFAULT_DOMAIN = { product: 'synthetic', cutout: 'real' } as const;
 
-export function createStatelessSink(images: readonly LegacyImage[]): StatelessSink {
+export function createStatelessSink(
+  images: readonly LegacyImage[],
+  { stats, log }: { stats: JobStats; log: Log },
+): StatelessSink {
   const tally = createTally();
   const vectors = new Map<ImageRef, Float32Array>();
   const failed = new Set<ImageRef>();
@@ -93,6 +99,7 @@ export function createStatelessSink(images: readonly LegacyImage[]): StatelessSi
         model: model.fingerprint,
         failed_images: tally.failures,
         failed_by_code: tally.failedByCode,
+        performance: stats.tell(tally.processed, log),
         ...(error === undefined ? {} : { error: error.message, error_code: error.code }),
       };
     },

@@ -1,5 +1,6 @@
 import { StoreError, toHandlerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { batches } from '../flow/streams.ts';
 import type { Point, VectorStore } from '../qdrant/store.ts';
 import type { EmbeddedImage, FailedImage } from './embedded-image.ts';
 import type { ImageRef } from './image-ref.ts';
@@ -21,7 +22,12 @@ export interface PointWriterOptions {
 }
 
 /** A store that says these will say them of every point: no image is to blame. */
-const HOPELESS = new Set(['qdrant_unauthorized', 'qdrant_not_found', 'qdrant_dimension_mismatch']);
+const HOPELESS = new Set([
+  'qdrant_unauthorized',
+  'qdrant_not_found',
+  'qdrant_dimension_mismatch',
+  'qdrant_full',
+]);
 
 /**
  * Writes points and tells of those that were acknowledged, request by request. A write that is refused is halved until
@@ -34,8 +40,11 @@ export function createPointWriter(
 ): (collection: string, images: readonly EmbeddedImage[]) => Promise<void> {
   const { store, report, log } = options;
   const batchNumbers = new Map<string, number>();
+  /** Points that the store takes at once: fewer than we like where it has a limit of its own, found by halving. */
+  let most = Infinity;
 
-  const write = async (collection: string, points: ReadonlyMap<Point, ImageRef>): Promise<void> => {
+  /** Resolves with whether all of them were taken. */
+  const write = async (collection: string, points: ReadonlyMap<Point, ImageRef>): Promise<boolean> => {
     const all = [...points.keys()];
     const stored: Point[] = [];
     let failure: unknown;
@@ -44,7 +53,10 @@ export function createPointWriter(
     } catch (error) {
       failure = error;
     }
-    if (failure === undefined) return tell(collection, all, points);
+    if (failure === undefined) {
+      await tell(collection, all, points);
+      return true;
+    }
     if (stored.length > 0) await tell(collection, stored, points);
     const error = toHandlerError(failure);
     if (error.retryable || !(error instanceof StoreError) || HOPELESS.has(error.code)) throw error;
@@ -53,11 +65,14 @@ export function createPointWriter(
     const [only] = refused;
     if (refused.length === 1 && only !== undefined) {
       report.failed({ ref: only[1], error });
-      return;
+      return false;
     }
     const half = Math.ceil(refused.length / 2);
-    await write(collection, new Map(refused.slice(0, half)));
-    await write(collection, new Map(refused.slice(half)));
+    const first = await write(collection, new Map(refused.slice(0, half)));
+    const second = await write(collection, new Map(refused.slice(half)));
+    // No point was to blame: it was too many.
+    if (first && second && stored.length === 0) most = Math.min(most, half);
+    return first && second;
   };
 
   const tell = async (
@@ -84,6 +99,8 @@ export function createPointWriter(
       vector,
       payload: payloadOf(ref, { model: options.model, jobId: options.jobId, content }),
     });
-    await write(collection, new Map(images.map((image) => [pointOf(image), image.ref])));
+    for await (const part of batches(images, most)) {
+      await write(collection, new Map(part.map((image) => [pointOf(image), image.ref])));
+    }
   };
 }

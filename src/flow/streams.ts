@@ -1,4 +1,5 @@
 import { createChannel } from './channel.ts';
+import type { Place, StageGauge } from './meter.ts';
 import { abortable } from './time.ts';
 
 export type Source<T> = AsyncIterable<T> | Iterable<T>;
@@ -7,6 +8,8 @@ export interface MapOptions {
   signal?: AbortSignal | undefined;
   /** Results in the order of their items; otherwise as they come, so that a slow one holds nobody up. */
   ordered?: boolean;
+  /** Told what each of the workers does. */
+  gauge?: StageGauge | undefined;
 }
 
 function iterate<T>(source: Source<T>): AsyncIterator<T> | Iterator<T> {
@@ -23,7 +26,7 @@ export async function* mapConcurrent<A, B extends {} | null>(
   fn: (item: A) => Promise<B>,
   options: MapOptions = {},
 ): AsyncGenerator<B> {
-  const { signal, ordered = false } = options;
+  const { signal, ordered = false, gauge } = options;
   const iterator = iterate(source);
   const results = createChannel<{ value: B }>(1);
   let over = false;
@@ -31,7 +34,7 @@ export async function* mapConcurrent<A, B extends {} | null>(
   // It changes while a worker waits, which the compiler does not see.
   const isOver = (): boolean => over;
 
-  const worker = async (): Promise<void> => {
+  const work = async (place: Place | undefined): Promise<void> => {
     while (!over) {
       signal?.throwIfAborted();
       const next = await abortable(Promise.resolve(iterator.next()), signal);
@@ -40,12 +43,23 @@ export async function* mapConcurrent<A, B extends {} | null>(
       const { promise: mine, resolve: pass } = Promise.withResolvers<boolean>();
       turn = mine;
       try {
+        place?.to('working');
         const value = await fn(next.value);
+        place?.to('held');
         if (ordered) await previous;
         over = !(await results.push({ value })) || over;
+        place?.to('waiting');
       } finally {
         pass(true);
       }
+    }
+  };
+  const worker = async (): Promise<void> => {
+    const place = gauge?.open();
+    try {
+      await work(place);
+    } finally {
+      place?.close();
     }
   };
 
@@ -104,6 +118,42 @@ export async function* merge<A>(
     read.abandon();
     await pumping;
     await Promise.all(iterators.map((iterator) => leave(iterator, signal)));
+  }
+}
+
+/** The source until the signal aborts; from then on it is as if there were no more of it, whatever the source does. */
+export async function* until<A>(source: Source<A>, signal: AbortSignal): AsyncGenerator<A> {
+  const iterator = iterate(source);
+  try {
+    while (!signal.aborted) {
+      const next = await abortable(Promise.resolve(iterator.next()), signal);
+      if (next.done === true || isAborted(signal)) return;
+      yield next.value;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await leave(iterator, signal);
+  }
+}
+
+/** It changes while something is waited for, which the compiler does not see. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
+/** The source as a stage of one place: it works while its reader waits for it, and is held while nobody asks. */
+export async function* metered<T>(source: Source<T>, gauge: StageGauge | undefined): AsyncGenerator<T> {
+  const place = gauge?.open();
+  try {
+    place?.to('working');
+    for await (const item of source) {
+      place?.to('held');
+      yield item;
+      place?.to('working');
+    }
+  } finally {
+    place?.close();
   }
 }
 

@@ -33,16 +33,20 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
 }
 
 /**
- * A signal that follows another with a delay: what is under way when the first one aborts has so long to end by itself.
- * It keeps no process alive; `release` when nothing depends on it any more.
+ * A signal that follows another with a delay, which may depend on the reason: what is under way when the first one
+ * aborts has so long to end by itself. Without a delay it follows at once. It keeps no process alive; `release` when
+ * nothing depends on it any more.
  */
-export function lingering(signal: AbortSignal, ms: number): { signal: AbortSignal; release: () => void } {
+export function lingering(
+  signal: AbortSignal,
+  delayMs: (reason: unknown) => number,
+): { signal: AbortSignal; release: () => void } {
   const late = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const onAbort = (): void => {
-    timer = setTimeout(() => {
-      late.abort(signal.reason);
-    }, ms).unref();
+    const ms = delayMs(signal.reason);
+    if (ms <= 0) late.abort(signal.reason);
+    else timer = setTimeout(() => late.abort(signal.reason), ms).unref();
   };
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort, { once: true });

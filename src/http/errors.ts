@@ -23,10 +23,15 @@ export function shownUrl(url: URL): string {
 }
 
 /** What an answer other than 2xx is: `http_<status>`. */
-export function statusError(url: URL, status: number, retryAfterMs: number | undefined): HttpError {
+export function statusError(
+  url: URL,
+  status: number,
+  retryAfterMs: number | undefined,
+  method = 'GET',
+): HttpError {
   return new HttpError(
     `http_${String(status)}`,
-    `GET ${shownUrl(url)} was answered with status ${String(status)}`,
+    `${method} ${shownUrl(url)} was answered with status ${String(status)}`,
     {
       status,
       retryable: RETRYABLE_STATUS.has(status),
@@ -36,13 +41,15 @@ export function statusError(url: URL, status: number, retryAfterMs: number | und
 }
 
 /** An error of undici, a socket or a resolver as ours. Its own message is left out: it may show the address. */
-export function translateError(error: unknown, url: URL): HttpError {
+export function translateError(error: unknown, url: URL, method = 'GET'): HttpError {
   const ours = causesOf(error).find((cause) => cause instanceof HttpError);
   if (ours !== undefined) return ours;
   const codes = codesOf(error);
   const [code = isError(error) ? error.name : 'unknown'] = codes;
   if (codes.some((c) => TIMEOUT_CODES.has(c))) {
-    return new HttpError('timeout', `GET ${shownUrl(url)} timed out (${code})`, { retryable: true });
+    return new HttpError('timeout', `${method} ${shownUrl(url)} timed out (${code})`, { retryable: true });
   }
-  return new HttpError('network', `GET ${shownUrl(url)} failed (${code})`, { retryable: !isLasting(error) });
+  return new HttpError('network', `${method} ${shownUrl(url)} failed (${code})`, {
+    retryable: !isLasting(error),
+  });
 }

@@ -23,7 +23,9 @@ export interface Answer {
 
 /** What holds for every hop. */
 export interface Exchange<T> {
-  method: 'GET' | 'HEAD';
+  method: 'GET' | 'HEAD' | 'POST';
+  /** Sent anew with each hop. */
+  body?: string;
   /** Sent to the first origin as they are, to others without what may be a secret. */
   headers: Record<string, string>;
   signal: AbortSignal;
@@ -44,7 +46,7 @@ export function createFollow(parts: { agent: Agent; guard: Guard; slots: HostSlo
 
   const ask = async (url: URL, headers: Record<string, string>, exchange: Exchange<unknown>) => {
     guard.checkHost(url.hostname);
-    const { method, signal, wants } = exchange;
+    const { method, body: sent = null, signal, wants } = exchange;
     try {
       const {
         statusCode,
@@ -55,6 +57,7 @@ export function createFollow(parts: { agent: Agent; guard: Guard; slots: HostSlo
         path: `${url.pathname}${url.search}`,
         method,
         headers: { ...headers, ...credentials(url) },
+        body: sent,
         signal,
       });
       // A body that is cut off on purpose says so as an error event; who reads it hears of failures by itself.
@@ -69,10 +72,10 @@ export function createFollow(parts: { agent: Agent; guard: Guard; slots: HostSlo
       if (wants?.(statusCode, url, next ?? undefined) === true) return { answer };
       await discardBody(body);
       if (isRedirect) return { next: parseUrl(location, url) };
-      throw statusError(url, statusCode, retryAfterOf(received));
+      throw statusError(url, statusCode, retryAfterOf(received), method);
     } catch (error) {
       signal.throwIfAborted();
-      throw translateError(error, url);
+      throw translateError(error, url, method);
     }
   };
 

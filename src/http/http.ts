@@ -9,6 +9,7 @@ import { createFollow, parseUrl, type Answer, type Exchange } from './follow.ts'
 import { createGuard, type ResolveName } from './guard.ts';
 import { requestHeaders } from './headers.ts';
 import { createHostSlots } from './host-slots.ts';
+import { postJson, type PostOptions } from './post.ts';
 import { streamBody, type HttpStream, type StreamOptions } from './stream.ts';
 
 interface HttpResponse {
@@ -27,6 +28,8 @@ interface GetOptions {
   signal?: AbortSignal | undefined;
   /** Sent to the first host only: a redirect to another one takes none along but `accept` and `range`. */
   headers?: Record<string, string>;
+  /** Told of each further try. */
+  onRetry?: (() => void) | undefined;
 }
 
 /** The one way out. */
@@ -43,6 +46,11 @@ export interface Http {
    * @throws HttpError as `get` does; or the signal's reason.
    */
   stream<T>(url: string, options: StreamOptions, read: (answer: HttpStream) => Promise<T>): Promise<T>;
+  /**
+   * Posts JSON, and again while what went wrong may pass: for calls that may well arrive twice. Not redirected.
+   * @throws HttpError as `get` does; or the signal's reason.
+   */
+  post(url: string, options: PostOptions): Promise<void>;
   /** Ends what is under way and closes all connections. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -96,7 +104,7 @@ export function createHttp(options: HttpOptions = {}): Http {
   const follow = createFollow({ agent, guard, slots });
 
   return {
-    async get(address, { maxBytes, signal, headers = {} }) {
+    async get(address, { maxBytes, signal, headers = {}, onRetry }) {
       signal?.throwIfAborted();
       const url = parseUrl(address);
       const own = requestHeaders(headers, userAgent);
@@ -111,9 +119,15 @@ export function createHttp(options: HttpOptions = {}): Http {
         signal: ended,
         take: (answer) => readAnswer(answer, maxBytes, ended),
       };
-      return await retry(() => follow(url, exchange), { attempts, signal: ended, deadlineMs });
+      return await retry(() => follow(url, exchange), {
+        attempts,
+        signal: ended,
+        deadlineMs,
+        onRetry: () => onRetry?.(),
+      });
     },
     stream: (address, streaming, read) => streamBody(follow, address, { ...streaming, userAgent }, read),
+    post: (address, posting) => postJson(follow, address, { ...posting, userAgent }),
     close: () => agent.destroy(),
     [Symbol.asyncDispose]: () => agent.destroy(),
   };

@@ -31,7 +31,7 @@ export type Decode = (
   signal?: AbortSignal,
 ) => Promise<Uint8Array>;
 
-export interface WholeOptions {
+interface WholeOptions {
   preprocessing: Preprocessing;
   /** Of the longer edge to the shorter one; of a longer picture the middle is kept. */
   maxAspect: number;

@@ -1,3 +1,5 @@
+import '../base/thread-pool.ts';
+
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp';
 
 import { cmykToRgb, repeatGrey } from './colours.ts';

@@ -10,6 +10,8 @@ export type EndStatus = 'completed' | 'failed' | 'cancelled';
 
 /** A job's row, held from start to end. */
 export interface HeldRow {
+  /** What the row's `lease_holder` is while it is this run's; undefined where there is no lease. */
+  readonly lease: string | undefined;
   /**
    * Writes the last state, with the progress and these columns; never over `cancelled`, and again where the API has
    * overwritten it.
@@ -28,6 +30,8 @@ export interface HeldRowOptions<Row> {
   table: string;
   id: string;
   schema: RowSchema<Row>;
+  /** The id by which the platform knows the job, where there is a platform. */
+  requestId?: string;
   /** Status of a job under way. */
   working: string;
   /** What the API may have written over ours. A state that ends a job is never taken back by mere progress. */
@@ -67,9 +71,13 @@ export async function holdRow<Row extends { status: string; started_at: string |
   const begun = performance.now();
   const row = leaseRow(options);
 
-  const stop = (code: Stopped): StoppedError => {
-    const what = code === 'cancelled' ? 'was cancelled' : 'was taken over by a later run of it';
-    const stopped = new StoppedError(code, `job ${id} ${what}`);
+  const stop = (why: Stopped): StoppedError => {
+    const stopped =
+      why === 'cancelled'
+        ? new StoppedError('cancelled', `job ${id} was cancelled`)
+        : new StoppedError('superseded', `job ${id} was taken over by a later run of it`, {
+            answeredElsewhere: why === 'redelivered',
+          });
     options.onStopped(stopped);
     return stopped;
   };
@@ -125,6 +133,9 @@ export async function holdRow<Row extends { status: string; started_at: string |
   };
 
   return {
+    get lease() {
+      return row.lease;
+    },
     letGo: stopTicking,
     async end(status, columns = {}) {
       await stopTicking();
@@ -136,8 +147,8 @@ export async function holdRow<Row extends { status: string; started_at: string |
         completed_at: new Date().toISOString(),
       };
       const stopped = await row.write(values, UNLESS_CANCELLED);
-      if (stopped === 'superseded') throw stop(stopped);
-      if (stopped !== undefined) return;
+      if (stopped === 'cancelled') return;
+      if (stopped !== undefined) throw stop(stopped);
       using limit = timeLimit(SETTLE_LIMIT_MS, undefined);
       await settle(status, values, limit.signal).catch((error: unknown) => {
         log.warn("the job's last state was written; whether it stands could not be read", {

@@ -1,7 +1,8 @@
 import type { Preprocessing } from '../image/preprocessing.ts';
 import type { ModelType } from './catalogue.ts';
+import type { InferenceSizes } from './sizes.ts';
 
-/** A model that is ready: its session runs in a thread of its own. */
+/** A model that is ready: its sessions run in threads of their own. */
 export interface EmbeddingModel extends AsyncDisposable {
   readonly modelType: ModelType;
   /** What people call it: the model type, or the checkpoint's file name without its ending. */
@@ -13,6 +14,8 @@ export interface EmbeddingModel extends AsyncDisposable {
   readonly preprocessing: Preprocessing;
   /** The execution provider that runs it: `cuda`, `webgpu`, `cpu`. */
   readonly provider: string;
+  /** How it was decided to run it, before anything ran out of memory. */
+  readonly sizes: InferenceSizes;
   /** Images a run at this moment; halved when memory runs out. */
   readonly batchSize: number;
   /**
@@ -23,8 +26,8 @@ export interface EmbeddingModel extends AsyncDisposable {
   /**
    * Vectors of `count` pictures, in order, each of length 1. `pixels` are `[count, height, width, 3]` RGB bytes; they
    * are copied at once, so the buffer is the caller's again when this returns its promise (a SharedArrayBuffer is
-   * read in place: leave it alone until then). Calls queue up, so a caller keeps the thread busy by asking for the next batch
-   * before the last one is back. A picture on which the model overflows gets a vector of NaN or infinity.
+   * read in place: leave it alone until then). Calls queue up, so a caller keeps
+   * every session busy by asking for two batches each, one to run and one to wait. A picture on which the model overflows gets a vector of NaN or infinity.
    * @throws ModelError `model_closed`, `out_of_memory`, `model_thread_stopped`, `inference_failed`.
    */
   embed(pixels: Uint8Array, count: number): Promise<Float32Array>;

@@ -5,10 +5,11 @@ import { ModelError } from '../base/errors.ts';
 import { SILENT_LOG, type Log } from '../base/log.ts';
 import type { Preprocessing } from '../image/preprocessing.ts';
 import { writeModel } from '../onnx/codec.ts';
+import type { OnnxModel } from '../onnx/types.ts';
 import { CATALOGUE, type ModelType } from './catalogue.ts';
 import type { ModelHub } from './hub/hub.ts';
 import { readRecord, verifyRecord } from './hub/record.ts';
-import { PROCESSOR_FILE } from './hub/snapshot.ts';
+import { PROCESSOR_FILE, type ModelSource } from './hub/snapshot.ts';
 import { parseProcessor } from './processor.ts';
 import { buildDemoDescriptor } from './small/demo-descriptor.ts';
 
@@ -23,8 +24,19 @@ export interface ModelFiles {
   preprocessing: Preprocessing;
 }
 
-export interface FindOptions {
-  modelType: ModelType;
+/** What is known of a model before its file is seen. */
+export interface ModelPlace {
+  /** What jobs call it, and its folder in `modelDir`. */
+  name: string;
+  /** Where it is published; null for a model that this package builds itself. */
+  source: ModelSource | null;
+  /** Used where no `preprocessor_config.json` lies beside the file. */
+  preprocessing: Preprocessing;
+  /** The graph of a model that this package builds itself. */
+  build?: () => OnnxModel;
+}
+
+export interface PlacesOptions {
   /** A fine-tuned model of that type, in place of the published one. */
   checkpointPath?: string;
   /** Folder with a folder for each model type: `{model type}/model.onnx`. */
@@ -36,35 +48,48 @@ export interface FindOptions {
   log?: Log;
 }
 
+export interface FindOptions extends PlacesOptions {
+  modelType: ModelType;
+}
+
+type Placed = PlacesOptions & { place: ModelPlace };
+
 const TORCH_ENDINGS = new Set(['.pt', '.pth', '.bin', '.ckpt', '.safetensors', '.pkl']);
 
+/** `findPlacedModel` for a model of the catalogue. */
+export function findModelFiles({ modelType, ...options }: FindOptions): Promise<ModelFiles> {
+  const { source, preprocessing } = CATALOGUE[modelType];
+  const build = modelType === 'demo' ? { build: buildDemoDescriptor } : {};
+  return findPlacedModel({ name: modelType, source, preprocessing, ...build }, options);
+}
+
 /**
- * The model's bytes and its preprocessing: the checkpoint, else `{modelDir}/{modelType}/model.onnx` (or the published
+ * The model's bytes and its preprocessing: the checkpoint, else `{modelDir}/{name}/model.onnx` (or the published
  * file's own path in that folder), else what this package builds itself, else what the hub has of it.
  * @throws ModelError `model_missing`, `model_changed`, `checkpoint_missing`, `torch_checkpoint`, `processor_invalid`,
  * `model_too_large`; or what `ModelHub.find` throws.
  */
-export async function findModelFiles(options: FindOptions): Promise<ModelFiles> {
+export async function findPlacedModel(place: ModelPlace, given: PlacesOptions): Promise<ModelFiles> {
+  const options = { ...given, place };
   if (options.checkpointPath !== undefined) return readCheckpoint(options.checkpointPath, options);
   const found = await firstExisting(candidatePaths(options));
   if (found !== undefined) {
-    const folders = [dirname(found), ...typeFolder(options)];
+    const folders = [dirname(found), ...nameFolder(options)];
     await verifyCopies(folders);
-    return readModelFile(found, options.modelType, folders, options.modelType);
+    return readModelFile(found, place.name, folders, place);
   }
-  const built = buildOwn(options.modelType);
-  if (built !== undefined) return built;
+  if (place.build !== undefined) return built(place, place.build);
   return readFromHub(options);
 }
 
-async function readFromHub(options: FindOptions): Promise<ModelFiles> {
-  const { modelType, hub, signal, log = SILENT_LOG } = options;
-  const { source } = CATALOGUE[modelType];
+async function readFromHub(options: Placed): Promise<ModelFiles> {
+  const { place, hub, signal, log = SILENT_LOG } = options;
+  const { source } = place;
   if (hub === undefined || source === null) throw missing(options);
   const found = await hub.find(source, { log, signal });
   if ('lookedFor' in found) throw missing(options, found.lookedFor);
   const { graph, root } = found;
-  return readModelFile(graph, modelType, [dirname(graph), root], modelType);
+  return readModelFile(graph, place.name, [dirname(graph), root], place);
 }
 
 /** A folder copied from a cache has the record of its files with it. */
@@ -77,48 +102,41 @@ async function verifyCopies(folders: readonly string[]): Promise<void> {
   );
 }
 
-function candidatePaths(options: FindOptions): string[] {
-  const files = ['model.onnx', CATALOGUE[options.modelType].source?.file ?? 'model.onnx'];
-  return typeFolder(options).flatMap((folder) => [...new Set(files)].map((file) => join(folder, file)));
+function candidatePaths(options: Placed): string[] {
+  const files = ['model.onnx', options.place.source?.file ?? 'model.onnx'];
+  return nameFolder(options).flatMap((folder) => [...new Set(files)].map((file) => join(folder, file)));
 }
 
-function typeFolder(options: FindOptions): string[] {
-  return options.modelDir === undefined ? [] : [resolve(options.modelDir, options.modelType)];
+function nameFolder({ modelDir, place }: Placed): string[] {
+  return modelDir === undefined ? [] : [resolve(modelDir, place.name)];
 }
 
-async function readCheckpoint(path: string, options: FindOptions): Promise<ModelFiles> {
+async function readCheckpoint(path: string, options: Placed): Promise<ModelFiles> {
   const full = resolve(path);
   if (!(await isFile(full))) {
     throw new ModelError('checkpoint_missing', `there is no checkpoint file ${full}`);
   }
   await refuseTorch(full);
-  const folders = [dirname(full), ...typeFolder(options)];
-  return readModelFile(full, basename(full, extname(full)), folders, options.modelType);
+  const folders = [dirname(full), ...nameFolder(options)];
+  return readModelFile(full, basename(full, extname(full)), folders, options.place);
 }
 
 async function readModelFile(
   path: string,
   name: string,
   folders: readonly string[],
-  modelType: ModelType,
+  place: ModelPlace,
 ): Promise<ModelFiles> {
   const processor = await firstExisting(folders.map((folder) => join(folder, PROCESSOR_FILE)));
   const preprocessing =
     processor === undefined
-      ? CATALOGUE[modelType].preprocessing
+      ? place.preprocessing
       : parseProcessor(await readFile(processor, 'utf8'), processor);
   return { name, where: path, bytes: await readWhole(path), folder: dirname(path), preprocessing };
 }
 
-function buildOwn(modelType: ModelType): ModelFiles | undefined {
-  if (modelType !== 'demo') return undefined;
-  return {
-    name: modelType,
-    where: 'built by this package',
-    bytes: writeModel(buildDemoDescriptor()),
-    folder: null,
-    preprocessing: CATALOGUE.demo.preprocessing,
-  };
+function built({ name, preprocessing }: ModelPlace, build: () => OnnxModel): ModelFiles {
+  return { name, where: 'built by this package', bytes: writeModel(build()), folder: null, preprocessing };
 }
 
 /** Torch checkpoints by ending, or by how they begin: a zip, a pickle, or safetensors' header. */
@@ -172,8 +190,8 @@ async function isFile(path: string): Promise<boolean> {
   }
 }
 
-function missing(options: FindOptions, atHub: readonly string[] = []): ModelError {
-  const { source } = CATALOGUE[options.modelType];
+function missing(options: Placed, atHub: readonly string[] = []): ModelError {
+  const { source, name } = options.place;
   const from =
     source === null ? '' : ` Get ${source.file} (with any data file beside it) from ${source.repository}.`;
   const lookedFor = [...candidatePaths(options), ...atHub];
@@ -186,7 +204,7 @@ function missing(options: FindOptions, atHub: readonly string[] = []): ModelErro
   ];
   return new ModelError(
     'model_missing',
-    `the model '${options.modelType}' is not here: ${looked.flat().join('; ')} ${options.modelType}/model.onnx and ` +
-      `${options.modelType}/${PROCESSOR_FILE}.${from}`,
+    `the model '${name}' is not here: ${looked.flat().join('; ')} ${name}/model.onnx and ` +
+      `${name}/${PROCESSOR_FILE}.${from}`,
   );
 }

@@ -1,7 +1,9 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { HandlerError, ModelError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { readMachine, type Machine } from '../base/machine.ts';
 import type { ExecutionProvider } from '../base/settings.ts';
 import { outputSize } from '../image/preprocessing.ts';
 import { readModel, writeModel } from '../onnx/codec.ts';
@@ -12,17 +14,21 @@ import type { EmbeddingModel } from './embedding-model.ts';
 import { findModelFiles, type FindOptions, type ModelFiles } from './files.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { placeGraph, requireWeights } from './place-graph.ts';
-import { createSession, type Session } from './session.ts';
+import type { Session, SessionOptions } from './session.ts';
+import { createSessions } from './sessions.ts';
+import { chooseInference, type InferenceSizes } from './sizes.ts';
 
 export interface LoadOptions extends FindOptions {
   /** Tried in this order. */
   providers: readonly ExecutionProvider[];
   /** Refuse to run on the CPU. */
   requireGpu: boolean;
-  /** Images a run; by default the provider's. */
+  /** Images a run, CPU threads of one run, sessions of the model: what is absent is chosen (sizes.ts). */
   batchSize?: number;
-  /** CPU threads of one run; by default the machine's cores. */
   threads?: number;
+  sessions?: number;
+  /** This one by default. */
+  machine?: Machine;
   log: Log;
 }
 
@@ -42,7 +48,15 @@ export async function loadEmbeddingModel(options: LoadOptions): Promise<Embeddin
     preprocessing: files.preprocessing,
     pooling: { output: rewritten.output, pooling: rewritten.pooling, normalise: 'l2' },
   });
-  const session = await openWith(options, files, rewritten, locations);
+  const opening = { files, rewritten, locations, graph: writeModel(rewritten.model) };
+  const sizes = await sizesOf(options, opening);
+  const { inputName, outputName, fixedBatch } = rewritten;
+  const { providers, requireGpu } = options;
+  const size = outputSize(files.preprocessing);
+  const session = await openWith(
+    { inputName, outputName, ...size, fixedBatch, providers, requireGpu, sizes, log },
+    opening,
+  );
   const { dim, provider } = session;
   if (entry.dim !== null && dim !== entry.dim) {
     log.warn('The model gives another vector length than the published one', {
@@ -57,6 +71,7 @@ export async function loadEmbeddingModel(options: LoadOptions): Promise<Embeddin
     dim,
     provider,
     batch_size: session.batchSize,
+    sessions: sizes[provider].sessions.value,
   });
   return {
     modelType,
@@ -65,6 +80,7 @@ export async function loadEmbeddingModel(options: LoadOptions): Promise<Embeddin
     fingerprint,
     preprocessing: files.preprocessing,
     provider,
+    sizes: sizes[provider],
     get batchSize() {
       return session.batchSize;
     },
@@ -89,37 +105,38 @@ function rewrite(
   return { rewritten: toEmbeddingModel(model, { input, outputs, ...size, rescale, mean, std }), locations };
 }
 
-async function openWith(
+interface Opening {
+  files: ModelFiles;
+  graph: Uint8Array;
+  rewritten: RewrittenModel;
+  locations: readonly string[];
+}
+
+/** How each provider would run it. */
+async function sizesOf(
   options: LoadOptions,
-  files: ModelFiles,
-  rewritten: RewrittenModel,
-  locations: readonly string[],
-): Promise<Session> {
-  const { fixedBatch, inputName, outputName } = rewritten;
-  if (fixedBatch !== null && options.batchSize !== undefined && options.batchSize !== fixedBatch) {
-    options.log.warn('The model file fixes the batch size', {
-      asked: options.batchSize,
-      batch_size: fixedBatch,
-    });
+  { files, graph, rewritten, locations }: Opening,
+): Promise<SessionOptions['sizes']> {
+  const { machine = readMachine(), batchSize, log } = options;
+  const { fixedBatch } = rewritten;
+  if (fixedBatch !== null && batchSize !== undefined && batchSize !== fixedBatch) {
+    log.warn('The model file fixes the batch size', { asked: batchSize, batch_size: fixedBatch });
   }
-  const open = (model: Uint8Array | string): Promise<Session> =>
-    createSession({
-      model,
-      inputName,
-      outputName,
-      ...outputSize(files.preprocessing),
-      fixedBatch,
-      providers: options.providers,
-      requireGpu: options.requireGpu,
-      log: options.log,
-      ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
-      ...(options.threads === undefined ? {} : { threads: options.threads }),
-    });
-  const graph = writeModel(rewritten.model);
-  if (files.folder === null || locations.length === 0) return open(graph);
+  const beside = await Promise.all(locations.map((location) => stat(join(files.folder ?? '', location))));
+  const weightBytes = beside.reduce((sum, { size }) => sum + size, graph.length);
+  const sizes = (provider: ExecutionProvider): InferenceSizes =>
+    chooseInference({ machine, provider, weightBytes, fixedBatch }, options);
+  return { cuda: sizes('cuda'), webgpu: sizes('webgpu'), cpu: sizes('cpu') };
+}
+
+async function openWith(
+  options: Omit<SessionOptions, 'model'>,
+  { files, graph, locations }: Opening,
+): Promise<Session> {
+  if (files.folder === null || locations.length === 0) return createSessions({ ...options, model: graph });
   // Weights beside the model are found by path only.
   await using placed = await placeGraph(graph, files.folder, locations);
-  return await open(placed.path);
+  return await createSessions({ ...options, model: placed.path });
 }
 
 /** Says of which file an error speaks. */

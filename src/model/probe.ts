@@ -4,6 +4,7 @@ import { writeModel } from '../onnx/codec.ts';
 import { toEmbeddingModel } from '../onnx/rewrite.ts';
 import { CATALOGUE } from './catalogue.ts';
 import { createSession } from './session.ts';
+import { SMALLEST } from './sizes.ts';
 import { buildTinyVit } from './small/tiny-models.ts';
 
 const SIDE_PX = 32;
@@ -32,9 +33,9 @@ export async function proveProvider(
     width: SIDE_PX,
     height: SIDE_PX,
     fixedBatch,
-    batchSize: 1,
     providers: settings.ONNX_PROVIDERS,
     requireGpu: settings.REQUIRE_GPU ?? false,
+    sizes: { cuda: SMALLEST, webgpu: SMALLEST, cpu: SMALLEST },
     log: SILENT_LOG,
   });
   await session.close();

@@ -47,12 +47,12 @@ const UNSUPPORTED_STEPS = [
 const DEFAULT_RESCALE = 1 / 255;
 
 /**
- * The preprocessing that a `preprocessor_config.json` describes: DINOv2's, CLIP's, SigLIP's, ViT's and DINOv3's
- * processors. Our own policies may stand under `gpu_handlers` (`orient`, `alpha`).
+ * The preprocessing that a `preprocessor_config.json` describes: DINOv2's, CLIP's, SigLIP's, ViT's, DINOv3's and
+ * ConvNeXt's processors. Our own policies may stand under `gpu_handlers` (`orient`, `alpha`).
  * @throws ModelError `processor_invalid` that names the key and the value that has no meaning here.
  */
 export function parseProcessor(json: string, where = 'preprocessor_config.json'): Preprocessing {
-  const config = parseObject(json, where);
+  const config = withoutCropShare(parseObject(json, where), where);
   const fail = (key: string, expected: string): ModelError => invalid(where, key, config[key], expected);
 
   const family = familyOf(config, where);
@@ -109,6 +109,33 @@ export function processorConfig(p: Preprocessing): Record<string, unknown> {
     image_mean: [...p.mean],
     image_std: [...p.std],
     gpu_handlers: { orient: p.orient, alpha: p.alpha },
+  };
+}
+
+/** Of ConvNeXt's processor: from here on the picture is stretched instead of cropped. */
+const UNCROPPED_SIZE = 384;
+const CROP_SHARE = 224 / 256;
+
+/** ConvNeXt's processor (ResNet's too) says which share of the resized picture is kept: the same in sizes. */
+function withoutCropShare(config: Config, where: string): Config {
+  const type = config.image_processor_type ?? config.feature_extractor_type;
+  if (typeof type !== 'string' || !/^ConvNext(?:ImageProcessor(?:Fast)?|FeatureExtractor)$/.test(type))
+    return config;
+  const { crop_pct: share, ...rest } = config;
+  const side = isObject(config.size) ? config.size.shortest_edge : config.size;
+  if (!isPixels(side)) throw invalid(where, 'size', config.size, 'a shortest edge in pixels');
+  const kept = share ?? CROP_SHARE;
+  if (typeof kept !== 'number' || !(kept > 0 && kept <= 1)) {
+    throw invalid(where, 'crop_pct', share, 'a number above 0, at most 1');
+  }
+  const size =
+    side < UNCROPPED_SIZE ? { shortest_edge: Math.floor(side / kept) } : { width: side, height: side };
+  return {
+    ...rest,
+    image_processor_type: 'BitImageProcessor',
+    size,
+    do_center_crop: side < UNCROPPED_SIZE,
+    crop_size: side,
   };
 }
 

@@ -9,13 +9,6 @@ import type { ExecutionProvider } from '../base/settings.ts';
 import { notOnGpu, readPlacement } from './placement.ts';
 import type { Placement, ProviderFailure, ThreadOptions } from './session-messages.ts';
 
-/** GPUs want batches large enough to fill them; on a CPU larger ones only take memory. */
-export const DEFAULT_BATCH_SIZE: Readonly<Record<ExecutionProvider, number>> = {
-  cuda: 64,
-  webgpu: 32,
-  cpu: 16,
-};
-
 export function isGpu(provider: ExecutionProvider): boolean {
   return provider !== 'cpu';
 }
@@ -27,8 +20,12 @@ export interface OpenedSession {
   placement?: Placement;
 }
 
-interface OpenOptions extends Pick<ThreadOptions, 'model' | 'providers' | 'requireGpu' | 'threads'> {
+interface OpenOptions extends Pick<ThreadOptions, 'model' | 'providers' | 'requireGpu'> {
   create: (model: Uint8Array | string, options: InferenceSession.SessionOptions) => Promise<InferenceSession>;
+  /** CPU threads of one run; by default the runtime's choice. */
+  threads: (provider: ExecutionProvider) => number | undefined;
+  /** The runtime's own settings. */
+  extra?: InferenceSession.SessionOptions['extra'];
   /** One run, so that the model is proven and a GPU's share of it can be seen. */
   probe: (session: InferenceSession, provider: ExecutionProvider) => Promise<void>;
 }
@@ -79,10 +76,12 @@ async function tryProvider(
   provider: ExecutionProvider,
   options: OpenOptions,
 ): Promise<Pick<OpenedSession, 'session' | 'placement'>> {
+  const threads = options.threads(provider);
   const settings: InferenceSession.SessionOptions = {
     executionProviders: [provider],
     logSeverityLevel: LOG_FATAL_ONLY,
-    ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    ...(options.extra === undefined ? {} : { extra: options.extra }),
   };
   if (!isGpu(provider)) {
     const session = await options.create(options.model, settings);

@@ -1,4 +1,5 @@
 import type { ExecutionProvider } from '../base/settings.ts';
+import type { InferenceSizes } from './sizes.ts';
 
 /** What the thread is started with. */
 export interface ThreadOptions {
@@ -7,13 +8,12 @@ export interface ThreadOptions {
   outputName: string;
   height: number;
   width: number;
-  /** Absent: the provider's default. */
-  batchSize?: number;
   /** The batch that the file fixes. */
   fixedBatch: number | null;
   providers: readonly ExecutionProvider[];
   requireGpu: boolean;
-  threads?: number;
+  /** What a session of that provider is to have. */
+  sizes: Readonly<Record<ExecutionProvider, InferenceSizes>>;
   /** One shared int32: not 0 = closing, leave what still waits. */
   closing: Int32Array;
 }

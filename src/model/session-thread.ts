@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { InferenceSession } from 'onnxruntime-node';
 
 import { messageOf, ModelError } from '../base/errors.ts';
-import { DEFAULT_BATCH_SIZE, openSession } from './providers.ts';
+import { openSession } from './providers.ts';
 import { runBatches, type BatchState } from './run-batches.ts';
 import type { FromThread, ThreadOptions, ToThread } from './session-messages.ts';
 
@@ -65,10 +65,11 @@ async function start(): Promise<Ready> {
   let dim = 0;
   const { session, provider, failures, placement } = await openSession({
     ...options,
+    threads: (name) => options.sizes[name].threads.value,
     create: (model, settings) =>
       typeof model === 'string' ? Session.create(model, settings) : Session.create(model, settings),
     probe: async (candidate, name) => {
-      const batchSize = options.fixedBatch ?? options.batchSize ?? DEFAULT_BATCH_SIZE[name];
+      const batchSize = options.sizes[name].batchSize.value;
       state = { batchSize, minBatchSize: options.fixedBatch ?? 1 };
       const vector = await embedWith(candidate, new Uint8Array(rowBytes), 1);
       if (!vector.every(Number.isFinite)) {

@@ -3,6 +3,7 @@ import { SHARE_ENV, Worker } from 'node:worker_threads';
 
 import { messageOf, ModelError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import type { ExecutionProvider } from '../base/settings.ts';
 import { isGpu, noProvider } from './providers.ts';
 import type { FromThread, ThreadOptions, ToThread } from './session-messages.ts';
 
@@ -14,7 +15,7 @@ export interface SessionOptions extends Omit<ThreadOptions, 'closing'> {
 
 export interface Session {
   readonly dim: number;
-  readonly provider: string;
+  readonly provider: ExecutionProvider;
   readonly batchSize: number;
   /** See EmbeddingModel. */
   readonly stopped: boolean;

@@ -1,6 +1,6 @@
 import { ModelError } from '../base/errors.ts';
 import { DATA_TYPE, type AttributeValue, type DataType, type Graph, type OnnxModel } from './types.ts';
-import type { Node, Tensor, ValueInfo } from './types.ts';
+import type { Attribute, Node, Tensor, ValueInfo } from './types.ts';
 
 /** Says that a number is a float attribute: `{ epsilon: float(1e-6) }`. Plain numbers are ints. */
 export function float(value: number): { float: number } {
@@ -8,7 +8,7 @@ export function float(value: number): { float: number } {
 }
 
 /** An attribute in short: whole number = int, `float(x)`, string, list of whole numbers = ints, or any value in full. */
-type AttributeInput =
+export type AttributeInput =
   | number
   | bigint
   | string
@@ -17,7 +17,7 @@ type AttributeInput =
   | { floats: readonly number[] }
   | AttributeValue;
 
-type ConstantData = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Int8Array;
+export type ConstantData = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Int8Array;
 
 /** A length (number), a name for a length that is not fixed (string), or null for unknown. */
 export type DimensionInput = number | string | null;
@@ -120,10 +120,7 @@ export function graphBuilder(options: GraphBuilderOptions): GraphBuilder {
       name: first,
       inputs: [...inputs],
       outputs: [first, ...rest],
-      attributes: Object.entries(attributes).map(([key, value]) => ({
-        name: key,
-        ...attributeValue(key, value),
-      })),
+      attributes: attributesOf(attributes),
       metadata: [],
     };
     if (domain !== undefined) node.domain = domain;
@@ -174,7 +171,11 @@ export function graphBuilder(options: GraphBuilderOptions): GraphBuilder {
 }
 
 /** A tensor with these values in its raw data (a view, not a copy). */
-function tensorOf(data: ConstantData, dims: readonly number[], name: string): Tensor & { name: string } {
+export function tensorOf(
+  data: ConstantData,
+  dims: readonly number[],
+  name: string,
+): Tensor & { name: string } {
   const length = dims.reduce((a, b) => a * b, 1);
   if (length !== data.length) {
     throw misuse(
@@ -205,6 +206,11 @@ function typeOf(data: ConstantData): DataType {
   if (data instanceof Int32Array) return 'int32';
   if (data instanceof BigInt64Array) return 'int64';
   return data instanceof Int8Array ? 'int8' : 'uint8';
+}
+
+/** Attributes in short form as a node holds them. */
+export function attributesOf(inputs: Readonly<Record<string, AttributeInput>>): Attribute[] {
+  return Object.entries(inputs).map(([name, value]) => ({ name, ...attributeValue(name, value) }));
 }
 
 function attributeValue(key: string, value: AttributeInput): AttributeValue {

@@ -1,7 +1,8 @@
 import { ModelError } from '../base/errors.ts';
 import type { Graph, Node, OnnxModel, Tensor } from './types.ts';
 
-const EXTERNAL = 1;
+/** Value of `dataLocation` for a tensor whose values lie in another file. */
+export const EXTERNAL = 1;
 
 /**
  * The files beside the model that hold its weights, as the model names them: relative paths, each once, sorted.

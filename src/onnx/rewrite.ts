@@ -19,13 +19,15 @@ export interface EmbeddingRewrite {
   outputs: readonly { name: string; pooling: Pooling }[];
   /** Fixes the batch in the graph; by default it stays open. */
   batchSize?: number;
+  /** False: the pooled output as it is, in place of unit vectors. */
+  unitLength?: boolean;
 }
 
 export interface RewrittenModel {
   model: OnnxModel;
   /** uint8 `[batch, height, width, 3]`, rows first, RGB: as a decoder gives them. */
   inputName: string;
-  /** float32 `[batch, dim]`, each row of length 1. */
+  /** float32 `[batch, dim]`, each row of length 1 unless it was left as it is. */
   outputName: string;
   /** The output that was taken and how it is pooled. */
   output: string;
@@ -80,8 +82,8 @@ export function toEmbeddingModel(model: OnnxModel, rewrite: EmbeddingRewrite): R
   });
   const dim = lastDim(chosen.value);
   const pooled = addPooling(behind, chosen.value, chosen.pooling);
-  const unit = addUnitLength(behind, pooled, opset);
-  behind.output(unit, 'float32', [batch, dim ?? `${prefix}dim`], `${prefix}vectors`);
+  const result = rewrite.unitLength === false ? pooled : addUnitLength(behind, pooled, opset);
+  behind.output(result, 'float32', [batch, dim ?? `${prefix}dim`], `${prefix}vectors`);
 
   const before = front.toGraph();
   const after = behind.toGraph();

@@ -4,13 +4,14 @@ import { StoreError } from '../base/errors.ts';
 import type { Connection } from './connection.ts';
 import { storeError } from './errors.ts';
 
-/** The contract's payload indexes: what the page and the search filter by; and what tells a job's own points. */
+/** The contract's payload indexes: what the page and the search filter by; and what tells a job's own points, and a model's. */
 const PAYLOAD_INDEXES = {
   source: 'keyword',
   product_id: 'keyword',
   barcode: 'keyword',
   is_primary: 'bool',
   job_id: 'keyword',
+  model: 'keyword',
 } as const;
 
 const DISTANCE = 'Cosine';

@@ -68,9 +68,21 @@ function fromStatus(
   }
   if (status === 404) return storeError('qdrant_not_found', message, base);
   if (status === 408) return storeError('qdrant_timeout', message, { ...base, retryable: true });
-  if (status !== 429 && status < 500) return storeError('qdrant_rejected', message, base);
+  if (status !== 429 && status < 500) return storeError(codeOfRefusal(message), message, base);
   const wait = options.retryAfterMs === undefined ? {} : { retryAfterMs: options.retryAfterMs };
   return storeError('qdrant_unavailable', message, { ...base, ...wait, retryable: true });
+}
+
+/** Strict mode refuses with one status for everything, and says in words what it is. */
+const REFUSALS: readonly [code: string, words: RegExp][] = [
+  ['qdrant_index_required', /\bIndex required but not found\b/i],
+  ['qdrant_exact_disabled', /\bExact search disabled\b/i],
+  ['qdrant_over_limit', /\bLimit exceeded \d+ > \d+/i],
+  ['qdrant_full', /\bMax [\w ]+ limit of \S+ reached\b|\bexceeding the configured limit\b/i],
+];
+
+function codeOfRefusal(message: string): string {
+  return REFUSALS.find(([, words]) => words.test(message))?.[0] ?? 'qdrant_rejected';
 }
 
 /** The client's errors of bad answers carry status and body; they are known by shape, as their class is not exported. */

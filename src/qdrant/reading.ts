@@ -1,3 +1,4 @@
+import { StoreError } from '../base/errors.ts';
 import type { Connection } from './connection.ts';
 import { toQdrantFilter, type PointFilter } from './filters.ts';
 import { plainPayload, toQdrantId, toQdrantVector, type PointId } from './points.ts';
@@ -83,12 +84,23 @@ export async function countPoints(
   connection: Connection,
   { collection, filter, signal }: Query & { filter: PointFilter | undefined },
 ): Promise<number> {
-  const { count } = await connection.call(
-    `counting the points of "${collection}"`,
-    (api, init) => api.countPoints({ collection_name: collection, exact: true, ...filterOf(filter) }, init),
-    signal,
-  );
-  return count;
+  const count = (exact: boolean) =>
+    connection.call(
+      `counting the points of "${collection}"`,
+      (api, init) => api.countPoints({ collection_name: collection, exact, ...filterOf(filter) }, init),
+      signal,
+    );
+  try {
+    return (await count(true)).count;
+  } catch (error) {
+    if (!isRefusal(error, 'qdrant_exact_disabled')) throw error;
+    return (await count(false)).count;
+  }
+}
+
+/** What a strict server refuses it takes in another form. */
+function isRefusal(error: unknown, code: string): boolean {
+  return error instanceof StoreError && error.code === code;
 }
 
 export async function searchPoints(
@@ -114,24 +126,36 @@ export async function* scrollPoints(
   { filter, keys, withVectors = false, pageSize = SCROLL_PAGE, signal }: ScrollOptions,
 ): AsyncGenerator<StoredPoint[]> {
   let offset: string | number | undefined;
-  do {
-    const from = offset === undefined ? {} : { offset };
-    const page = await connection.call(
+  let limit = pageSize;
+  const read = () =>
+    connection.call(
       `reading the points of "${collection}"`,
       (api, init) =>
         api.scrollPoints(
           {
             collection_name: collection,
-            limit: pageSize,
+            limit,
             with_payload: wanted(keys),
             with_vector: withVectors,
-            ...from,
+            ...(offset === undefined ? {} : { offset }),
             ...filterOf(filter),
           },
           init,
         ),
       signal,
     );
+  /** A strict server has a limit of its own to a page. */
+  const readWithin = async (): ReturnType<typeof read> => {
+    try {
+      return await read();
+    } catch (error) {
+      if (!isRefusal(error, 'qdrant_over_limit') || limit === 1) throw error;
+      limit = Math.ceil(limit / 2);
+      return readWithin();
+    }
+  };
+  do {
+    const page = await readWithin();
     const points = page.points.map(({ id, payload, vector }) => ({
       id,
       payload: plainPayload(payload),

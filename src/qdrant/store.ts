@@ -53,7 +53,9 @@ export interface VectorStore {
     keys: readonly string[],
     signal?: AbortSignal,
   ): Promise<(StoredPoint & { vector: Float32Array }) | undefined>;
-  /** Exact. */
+  /** Is there any such point? Costs the same in a collection of any size. */
+  any(collection: string, filter?: PointFilter, signal?: AbortSignal): Promise<boolean>;
+  /** Exact, where the server's strict mode allows it. */
   count(collection: string, filter?: PointFilter, signal?: AbortSignal): Promise<number>;
   /** All matching points, by id, in pages of at most `pageSize` (256). */
   scroll(collection: string, options: ScrollOptions): AsyncGenerator<StoredPoint[]>;
@@ -101,6 +103,11 @@ export function createVectorStore(options: VectorStoreOptions): VectorStore {
       return found;
     },
     point: (collection, id, keys, signal) => retrievePoint(connection, { collection, id, keys, signal }),
+    async any(collection, filter, signal) {
+      const pages = scrollPoints(connection, collection, { filter, keys: [], pageSize: 1, signal });
+      for await (const _ of pages) return true;
+      return false;
+    },
     count: (collection, filter, signal) => countPoints(connection, { collection, filter, signal }),
     scroll: (collection, query) => scrollPoints(connection, collection, query),
     search: (collection, vector, query) => searchPoints(connection, { ...query, collection, vector }),

@@ -11,6 +11,7 @@ export interface ConnectionOptions {
   key: string;
   timeoutMs: number;
   patienceMs: number;
+  onRetry: () => void;
   fetch: typeof fetch;
 }
 
@@ -47,7 +48,10 @@ const NULL_BODY_STATUS = new Set([204, 205, 304]);
 export function openConnection(options: ConnectionOptions): Connection {
   return {
     request: (request) =>
-      retry(() => attempt(options, request), storeRetry(options.patienceMs, request.signal)),
+      retry(() => attempt(options, request), {
+        ...storeRetry(options.patienceMs, request.signal),
+        onRetry: options.onRetry,
+      }),
   };
 }
 

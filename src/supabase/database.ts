@@ -47,6 +47,8 @@ export interface DatabaseOptions {
   timeoutMs?: number | undefined;
   /** How long a request is tried again, from its first try on, while its error says so. */
   patienceMs?: number | undefined;
+  /** Told of each further try of a request. */
+  onRetry?: () => void;
   fetch?: typeof fetch;
 }
 
@@ -60,6 +62,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     key: options.key,
     timeoutMs: options.timeoutMs ?? DATABASE_TIMEOUT_MS,
     patienceMs: options.patienceMs ?? STORE_PATIENCE_MS,
+    onRetry: options.onRetry ?? (() => undefined),
     fetch: options.fetch ?? fetch,
   });
   return {

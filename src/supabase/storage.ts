@@ -12,7 +12,8 @@ export interface SignUrlsQuery {
 export interface UploadQuery {
   bucket: string;
   path: string;
-  body: Uint8Array;
+  /** Of a Blob (a file's, by `openAsBlob`) no more than a piece is held at once. */
+  body: Uint8Array | Blob;
   contentType: string;
   signal?: AbortSignal | undefined;
 }
@@ -65,7 +66,12 @@ export async function uploadObject(connection: Connection, query: UploadQuery): 
     repeat: 'safe',
     signal,
     timeoutMs: UPLOAD_TIMEOUT_MS,
-    send: (client) => client.storage.from(bucket).upload(path, body, { contentType, upsert: true }),
+    send: (client) => {
+      const bucketOf = client.storage.from(bucket);
+      if (body instanceof Uint8Array) return bucketOf.upload(path, body, { contentType, upsert: true });
+      // As a Blob it would become a form, which is put together in memory; a stream is sent as it is read.
+      return bucketOf.upload(path, body.stream(), { contentType, upsert: true, duplex: 'half' });
+    },
   });
 }
 

@@ -17,14 +17,21 @@ export interface Backoff {
   failed(askedMs: number, signal: AbortSignal): Promise<void>;
 }
 
-export function createBackoff(): Backoff {
+export interface BackoffParts {
+  /** Resolves after so long, or rejects when the signal aborts. */
+  wait?: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** From 0 to 1. */
+  random?: () => number;
+}
+
+export function createBackoff({ wait = sleep, random = Math.random }: BackoffParts = {}): Backoff {
   let tries = 0;
   const pause = async (maxMs: number, leastMs: number, signal: AbortSignal): Promise<void> => {
     const ceiling = Math.min(maxMs, FIRST_DELAY_MS * 2 ** Math.min(tries, 10));
     tries += 1;
     // Equal jitter: half of it fixed, so that the rate has a bound.
-    const delayMs = Math.max(leastMs, ceiling / 2 + (Math.random() * ceiling) / 2);
-    await sleep(delayMs, signal).catch(() => undefined);
+    const delayMs = Math.max(leastMs, ceiling / 2 + (random() * ceiling) / 2);
+    await wait(delayMs, signal).catch(() => undefined);
   };
   return {
     reset: () => {

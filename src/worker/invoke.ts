@@ -7,7 +7,10 @@ import type { Handler } from './types.ts';
 export interface InvokeOptions {
   /** The job's id; a random one by default. */
   id?: string;
-  /** Stops the job when aborted. The handler sees a StoppedError as the reason, whatever the caller's was. */
+  /**
+   * Stops the job when aborted. The handler sees a StoppedError as the reason, whatever the caller's was. With a
+   * `shutdown` of the caller's own, its `graceMs` is the handler's time to bring through what it has begun.
+   */
   signal?: AbortSignal;
   /** Silent by default: a library does not write to its caller's terminal. */
   log?: Log;
@@ -41,7 +44,7 @@ export async function invoke<I, O>(
     }
   };
   try {
-    return await handler({ id, input }, { signal: stop.signal, progress, log });
+    return await handler({ id, input }, { requestId: id, signal: stop.signal, progress, log });
   } finally {
     ended = true;
     options.signal?.removeEventListener('abort', forward);

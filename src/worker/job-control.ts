@@ -38,7 +38,8 @@ export function createJobControl(): JobControl {
   let cancelled = false;
 
   const stop = ({ reason, handlerMs, deliveryMs }: StopOptions): void => {
-    handler.abort(reason);
+    const { code, message, retryable } = reason;
+    handler.abort(new StoppedError(code, message, { retryable, cause: reason, graceMs: handlerMs }));
     later(handlerMs, () => reject(reason));
     if (deliveryMs !== undefined) later(deliveryMs, () => delivery.abort(reason));
   };

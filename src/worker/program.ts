@@ -14,6 +14,8 @@ import type { AnyHandler, Handler } from './types.ts';
 import type { WorkerSettings } from './worker.ts';
 
 const INPUT_FILE = 'test_input.json';
+/** Of the ten seconds that a container usually gets between SIGTERM and SIGKILL; the rest is for the output. */
+const GRACE_MS = 8_000;
 
 export interface ProgramOptions {
   /** Arguments after the script's name. */
@@ -67,7 +69,7 @@ async function runJob(
   log: Log,
   options: ProgramOptions,
 ): Promise<{ json: string; failed: boolean }> {
-  using stop = stopOnSignals(log, { signals: options.signals });
+  using stop = stopOnSignals(log, { signals: options.signals, graceMs: GRACE_MS });
   try {
     const output = await invoke(collected(handler), job.input, {
       ...(job.id === undefined ? {} : { id: job.id }),

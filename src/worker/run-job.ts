@@ -38,7 +38,7 @@ const STOPPED_FLUSH_MS = 1_000;
 
 /**
  * Runs one job to its end and posts exactly one final result, whatever the handler does; none for a job that was
- * cancelled. Never rejects.
+ * cancelled, or that another worker was given meanwhile. Never rejects.
  */
 export async function runJob(job: TakenJob, control: JobControl, parts: RunJobParts): Promise<void> {
   const { platform, log: base, identity } = parts;
@@ -62,6 +62,12 @@ export async function runJob(job: TakenJob, control: JobControl, parts: RunJobPa
     const result = await settle({ job, control, parts, log, state, report: progress.report });
     clearTimeout(timer);
     await progress.finish(flushMs(control));
+    if (result === undefined) {
+      log.info('Job handed over: another worker has it and posts its result', {
+        ms: Math.round(performance.now() - begun),
+      });
+      return;
+    }
     if (control.cancelled) {
       log.info('Job cancelled: no result is posted', { ms: Math.round(performance.now() - begun) });
       return;
@@ -93,8 +99,11 @@ interface Running {
   report: (value: unknown) => void;
 }
 
-/** The job's outcome as a result, however the handler ends, or when it is waited for no longer. */
-async function settle(running: Running): Promise<Result> {
+/**
+ * The job's outcome as a result, however the handler ends, or when it is waited for no longer. Undefined where the result
+ * is another worker's to post: of the two the platform knows one id, and an error of this one would end the job of both.
+ */
+async function settle(running: Running): Promise<Result | undefined> {
   const { job, control, parts, log } = running;
   try {
     if (job.input === undefined || job.input === null)
@@ -106,6 +115,7 @@ async function settle(running: Running): Promise<Result> {
     const stopped = error instanceof StoppedError;
     if (!control.cancelled) log[stopped ? 'warn' : 'error']('Job ended with an error', { error });
     running.state.ended.abort(error);
+    if (stopped && error.answeredElsewhere) return undefined;
     const told = stopped && error.code === 'shutdown' ? onShutdown(error) : error;
     const result = failureOf(told, job.input, parts.identity);
     if (running.state.isStream) await streamFailure(result, running);

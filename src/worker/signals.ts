@@ -30,13 +30,18 @@ export interface StopOptions {
   signals?: SignalSource | undefined;
   exit?: (code: number) => void;
   child?: Child | undefined;
+  /** What the reason says of the time that is left. */
+  graceMs?: number;
 }
 
 /**
  * The first SIGTERM or SIGINT asks for a stop; a second one ends the process at once, where `exit` is given. So does, as
  * a first one, the end of the process that started this one with a channel between them.
  */
-export function stopOnSignals(log: Log, { signals = process, exit, child }: StopOptions): StopOnSignals {
+export function stopOnSignals(
+  log: Log,
+  { signals = process, exit, child, graceMs }: StopOptions,
+): StopOnSignals {
   const stop = new AbortController();
   const onSignal = (signal: StopSignal): void => {
     if (stop.signal.aborted) {
@@ -46,7 +51,7 @@ export function stopOnSignals(log: Log, { signals = process, exit, child }: Stop
       return;
     }
     log.warn('Stopping: the platform asked for it', { signal });
-    stop.abort(new StoppedError('shutdown', `stopped by ${signal}`));
+    stop.abort(new StoppedError('shutdown', `stopped by ${signal}`, { graceMs }));
   };
   const onDisconnect = (): void => {
     if (stop.signal.aborted) return;

@@ -1,15 +1,16 @@
 import { HttpError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { createBackoff } from './backoff.ts';
+import { createBackoff, type Backoff } from './backoff.ts';
 import type { JobPool } from './job-pool.ts';
 import type { Platform } from './platform.ts';
 
-export interface LoopParts {
+interface LoopParts {
   platform: Platform;
   pool: JobPool;
   log: Log;
   /** Ends the loop. */
   signal: AbortSignal;
+  backoff?: Backoff;
 }
 
 /** A concurrency that is a function of something else than jobs is asked again after this. */
@@ -19,8 +20,13 @@ const LIMIT_RECHECK_MS = 1_000;
  * Takes jobs as long as there are places, one long poll at a time, until told to stop; what still arrives then is added
  * all the same. @throws what the pool's limit throws.
  */
-export async function takeJobs({ platform, pool, log, signal }: LoopParts): Promise<void> {
-  const backoff = createBackoff();
+export async function takeJobs({
+  platform,
+  pool,
+  log,
+  signal,
+  backoff = createBackoff(),
+}: LoopParts): Promise<void> {
   // It changes while a request is under way, which the compiler does not see.
   const isOver = (): boolean => signal.aborted;
   while (!signal.aborted) {
@@ -53,8 +59,13 @@ export async function takeJobs({ platform, pool, log, signal }: LoopParts): Prom
 }
 
 /** Hears which jobs the platform has ended, until told to stop. */
-export async function hearStops({ platform, pool, log, signal }: LoopParts): Promise<void> {
-  const backoff = createBackoff();
+export async function hearStops({
+  platform,
+  pool,
+  log,
+  signal,
+  backoff = createBackoff(),
+}: LoopParts): Promise<void> {
   const isOver = (): boolean => signal.aborted;
   while (!signal.aborted) {
     const begun = performance.now();

@@ -8,7 +8,12 @@ export interface Job<I = unknown> {
 
 /** What a handler may use while it runs. */
 export interface JobContext {
-  /** Aborted when the job is to stop (cancel, time-out, shutdown); its reason is a StoppedError that says which. */
+  /** The id by which the platform knows the job; the same in each of its runs. */
+  requestId: string;
+  /**
+   * Aborted when the job is to stop (cancel, time-out, shutdown); its reason is a StoppedError that says which, and how
+   * long the handler has to end by itself (`graceMs`).
+   */
   signal: AbortSignal;
   /** Tells whoever submitted the job how far it is: any JSON value, the latest wins. Never throws, never waits. */
   progress: (value: unknown) => void;

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { readDataset, type Dataset } from '../../src/classification/dataset.ts';
+import { readDataset } from '../../src/classification/dataset.ts';
+import type { Dataset } from '../../src/classification/sample.ts';
 import type { ClassificationInput } from '../../src/classification/input.ts';
 import { testSupabase, type TestSupabase } from '../support/supabase.ts';
 import { NEVER } from './support.ts';

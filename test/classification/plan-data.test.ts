@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { HttpError, ImageError, type HandlerError } from '../../src/base/errors.ts';
-import type { Sample, Split } from '../../src/classification/dataset.ts';
+import type { Sample, Split } from '../../src/classification/sample.ts';
 import { planData, type DataPlan } from '../../src/classification/plan-data.ts';
-import { noneLeftOut } from '../../src/classification/dataset.ts';
+import { noneLeftOut } from '../../src/classification/sample.ts';
 import { sample } from './support.ts';
 
 interface Given extends Partial<Sample> {

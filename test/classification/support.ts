@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import type { Sample } from '../../src/classification/dataset.ts';
+import type { Sample } from '../../src/classification/sample.ts';
 import { storageOf } from '../../src/job/stored-file.ts';
 
 /** A signal that never aborts. */

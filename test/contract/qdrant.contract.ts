@@ -72,6 +72,7 @@ export function describeQdrant(name: string, open: () => Promise<QdrantTarget>):
           barcode: 'keyword',
           is_primary: 'bool',
           job_id: 'keyword',
+          model: 'keyword',
         });
       });
 

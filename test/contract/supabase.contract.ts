@@ -1,4 +1,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
+import { openAsBlob } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
@@ -7,6 +10,7 @@ import { z } from 'zod';
 
 import { StoreError } from '../../src/base/errors.ts';
 import { createDatabase, type Database, type Filter } from '../../src/supabase/database.ts';
+import { temporaryFolder } from '../support/folder.ts';
 
 export interface Project {
   url: string;
@@ -413,6 +417,21 @@ export function supabaseContract(name: string, open: () => Promise<Project>): vo
         expect((await fetch(url.replace(/token=.{8}/, 'token=xxxxxxxx'))).ok).toBe(false);
       }
       expect(signed).toHaveLength(2);
+    });
+
+    test('a file is streamed into the model bucket, replacing what is there', async () => {
+      await using folder = await temporaryFolder();
+      const [path, file] = [`${run}/model.onnx`, join(folder.path, 'model.onnx')];
+      const bytes = Buffer.alloc(3_000_000, 'weights ');
+      await writeFile(file, bytes);
+      const upload = { bucket: 'cls-models', path, contentType: 'application/octet-stream' };
+      await database.upload({ ...upload, body: new Uint8Array(5) });
+      await database.upload({ ...upload, body: await openAsBlob(file) });
+      const [url] = await database.signUrls({ bucket: 'cls-models', paths: [path], expiresInSeconds: 60 });
+      if (typeof url !== 'string') throw url ?? new Error('no address');
+      const response = await fetch(url);
+      expect(response.headers.get('content-type')).toBe('application/octet-stream');
+      expect(Buffer.from(await response.arrayBuffer()).equals(bytes)).toBe(true);
     });
 
     test('the model bucket takes no pictures', async () => {

@@ -115,6 +115,28 @@ const open = (
 
 const FRAMES = z.object({ id: z.string(), frames_path: z.string(), status: z.string().nullable() });
 
+test('the training demo learns the products, and learns nothing from shuffled labels', async () => {
+  const { stdout } = await run(process.execPath, ['src/demo/cls.ts', '--json', '--folder', folder], {
+    cwd: ROOT,
+  });
+  const result = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Record<string, number>;
+  expect(Object.keys(result)).toEqual([
+    'best_val_acc',
+    'baseline_knn_acc',
+    'shuffled_labels_acc',
+    'epochs',
+    'export_max_abs_diff',
+    'seconds',
+    'rows',
+    'strategy',
+  ]);
+  expect(result.best_val_acc).toBeGreaterThanOrEqual(90);
+  expect(result.shuffled_labels_acc).toBeLessThan(25);
+  expect(result.rows).toBe(result.epochs);
+  expect(result.export_max_abs_diff).toBeLessThan(1e-4);
+  expect(await readFile(join(folder, 'training-report.html'), 'utf8')).toContain('<h2>Confusion matrix</h2>');
+}, 240_000);
+
 test('the local cloud stays, keeps what was written, and ends when told to', async () => {
   const first = await startLocal();
   expect(Object.keys(first.addresses)).toEqual([

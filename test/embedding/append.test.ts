@@ -184,8 +184,12 @@ describe('only what the collection lacks', () => {
     await qdrant.store.upsert(name, [
       { id: cutoutId(2), vector: new Float32Array([1, 0, 0, 0]), payload: { model: OURS } },
     ]);
+    const marked = { ...cutout(name, 3), marked: true };
+    await qdrant.store.upsert(name, [
+      { id: marked.pointId, vector: new Float32Array([1, 0, 0, 0]), payload: { model: OURS } },
+    ]);
     const told: string[] = [];
-    await toLookAt(unmarked, (some) => told.push(...some));
+    await toLookAt([...unmarked, marked], (some) => told.push(...some));
     expect(told).toEqual([cutoutId(2)]);
   });
 

@@ -251,7 +251,6 @@ test('every image is written or fails, once, whichever urls repeat, whatever hap
       fc.record({
         downloads: upTo(8),
         decoders: upTo(4),
-        inference: upTo(3),
         writes: upTo(3),
         writeSize: upTo(9),
         urls: upTo(16),

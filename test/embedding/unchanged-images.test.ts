@@ -85,6 +85,27 @@ test('an unchanged image is not held up or failed by what becomes of a changed o
   expect(run.failed.map(({ ref }) => ref.id)).toEqual(['0']);
 });
 
+test('images that turn out not to have changed wait no longer: as many may wait again', async () => {
+  const gate = Promise.withResolvers<undefined>();
+  const rounds = Array.from({ length: 4 }, (_, i): [number, Point][] => [
+    [i, 'other'],
+    [i, 'same'],
+    [i, 'same'],
+    [i, 'same'],
+  ]);
+  const run = runOf(imagesOf(rounds.flat()), {
+    limits: { ...LIMITS, downloads: 1, urls: 12 },
+    read: () => quiet(),
+    decode: () => gate.promise,
+  });
+  const done = extract(run.options);
+  for (let i = 0; i < 6; i += 1) await quiet();
+  expect(run.unchanged).toHaveLength(12);
+  gate.resolve(undefined);
+  await done;
+  expect(run.written.size).toBe(4);
+});
+
 test('a url whose bytes came and could not be embedded is known by them: an image that has not changed does not fail', async () => {
   const others = Array.from({ length: 70 }, (_, i): [number, Point] => [100 + i, 'same']);
   const run = runOf(imagesOf([[1, 'other'], ...others, [1, 'same'], [1, 'other']]), {

@@ -160,6 +160,7 @@ describe('the points of a matching job', () => {
         barcode: 'keyword',
         is_primary: 'bool',
         job_id: 'keyword',
+        model: 'keyword',
       });
       expect(config.params.vectors).toMatchObject({ size: run.output.embedding_dim, distance: 'Cosine' });
     }
@@ -251,6 +252,8 @@ describe('what a matching job gives back', () => {
       status: 'success',
       processed_count: PRODUCTS * FRAMES + CUTOUTS - 1,
       resumed_count: 0,
+      unchanged_count: 0,
+      same_url_count: 0,
       failed_count: 1,
       total_images: PRODUCTS * FRAMES + CUTOUTS,
       embedding_dim: expect.any(Number),
@@ -259,6 +262,7 @@ describe('what a matching job gives back', () => {
         products_demo: {
           total: PRODUCTS * FRAMES,
           points_written: PRODUCTS * FRAMES,
+          unchanged: 0,
           product: PRODUCTS * FRAMES,
           cutout: 0,
           failed: 0,
@@ -266,6 +270,7 @@ describe('what a matching job gives back', () => {
         cutouts_demo: {
           total: CUTOUTS,
           points_written: CUTOUTS - 1,
+          unchanged: 0,
           product: 0,
           cutout: CUTOUTS - 1,
           failed: 1,
@@ -293,6 +298,7 @@ describe('what a matching job gives back', () => {
       },
       cutouts_marked: CUTOUTS - 1,
       warnings: [],
+      performance: expect.any(Object),
       seconds: expect.any(Number),
     });
   });

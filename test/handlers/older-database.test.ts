@@ -193,6 +193,29 @@ describe('a database that was not made by our migrations', () => {
   });
 });
 
+test('a column for counts that is not there, and a status that the row may not have, are warnings', async () => {
+  await cloud.supabase.sql(`
+    alter table embedding_models drop column qdrant_vector_count;
+    alter table embedding_jobs drop constraint embedding_jobs_status_check;
+    alter table embedding_jobs add constraint old_states
+      check (status in ('queued', 'running', 'completed', 'failed')) not valid;
+  `);
+  const { output } = await job('countless', 'old', { embedding_model_id: MODEL_ID });
+  expect(output).toMatchObject({ status: 'success', processed_count: PRODUCTS + CUTOUTS - 1 });
+  expect(output.warnings).toContainEqual(expect.stringContaining('vector count of model'));
+
+  const cancelled = await runJob(
+    cloud,
+    { source_config: { type: 'products', product_collection: 'countless_products' } },
+    { signal: AbortSignal.abort() },
+  );
+  expect(cancelled.output).toMatchObject({ status: 'cancelled', processed_count: 0 });
+  expect(cancelled.output.warnings).toContainEqual(
+    expect.stringContaining("the job's row could not be written as cancelled"),
+  );
+  expect(await jobRow(cloud, cancelled.jobId)).toMatchObject({ status: 'running' });
+});
+
 test('a job without a row runs, and says that its progress is written nowhere', async () => {
   const { output } = await runJob(
     cloud,

@@ -13,12 +13,14 @@ import {
   type JobRun,
   type Row,
 } from '../support/job.ts';
-import { testProxy, type TestProxy } from '../support/proxy.ts';
+import { testProxy, type Instead, type TestProxy } from '../support/proxy.ts';
 
 // Here and not in a hook, as concurrent tests begin before hooks do. Jobs wait side by side.
 const cloud = await startJobCloud();
 /** Patience of jobs for which a store stays away. */
 const IMPATIENT_MS = 300;
+/** Of those whose requests are large. */
+const LESS_IMPATIENT_MS = 3_000;
 
 afterAll(async () => {
   await cloud[Symbol.asyncDispose]();
@@ -26,6 +28,11 @@ afterAll(async () => {
 
 type Kind = (...[request]: Parameters<TestProxy['intercept']>) => boolean;
 const pointWrite: Kind = ({ method, path }) => method === 'PUT' && path.includes('/points');
+/** Writes of more points than that. */
+const moreThan =
+  (most: number): Kind =>
+  (request) =>
+    pointWrite(request) && (JSON.parse(request.body) as { points: unknown[] }).points.length > most;
 const listing: Kind = ({ method, path }) => method === 'GET' && path.includes('/cutout_images');
 const marking: Kind = ({ path }) => path.includes('/rpc/mark_cutouts_embedded');
 const signing: Kind = ({ path }) => path.includes('/storage/');
@@ -34,14 +41,14 @@ const signing: Kind = ({ path }) => path.includes('/storage/');
 function refuse(
   proxy: TestProxy,
   kind: Kind,
-  status: number,
+  instead: Instead,
   { from = 0, to = Infinity } = {},
 ): () => number {
   let seen = 0;
   proxy.intercept = (request) => {
     if (!kind(request)) return Promise.resolve(undefined);
     seen += 1;
-    return Promise.resolve(seen > from && seen <= to ? status : undefined);
+    return Promise.resolve(seen > from && seen <= to ? instead : undefined);
   };
   return () => seen;
 }
@@ -77,6 +84,56 @@ test.concurrent.each([
     expect(await job.marked()).toEqual(job.ids);
   },
 );
+
+const LATER: Instead = { status: 429, error: 'slow down', headers: { 'retry-after': '1' } };
+const progress: Kind = ({ method, path }) => method === 'PATCH' && path.includes('/embedding_jobs');
+const collectionRow: Kind = ({ method, path }) => method !== 'GET' && path.includes('/embedding_collections');
+const failureRow: Kind = ({ method, path }) => method === 'POST' && path.includes('failures');
+
+test.concurrent.each<[string, 'supabase' | 'qdrant', Kind, Instead]>([
+  ['points are written: too many requests, try in a second', 'qdrant', pointWrite, LATER],
+  ['points are written: the connection ends before they arrive', 'qdrant', pointWrite, 'drop'],
+  ['points are written: the connection ends after they were stored', 'qdrant', pointWrite, 'drop_answer'],
+  ['points are written: no more than three fit', 'qdrant', moreThan(3), 413],
+  ['cutouts are marked: too many requests, try in a second', 'supabase', marking, LATER],
+  ['cutouts are marked: a server error', 'supabase', marking, 500],
+  ['cutouts are marked: the connection ends before it arrives', 'supabase', marking, 'drop'],
+  ['cutouts are marked: the connection ends after they were', 'supabase', marking, 'drop_answer'],
+  [
+    'the job says that it runs: the connection ends after it was written',
+    'supabase',
+    progress,
+    'drop_answer',
+  ],
+  ['images are listed: the connection ends', 'supabase', listing, 'drop_answer'],
+  ['a collection is described: too many requests', 'supabase', collectionRow, LATER],
+  ['a failure is told: the connection ends before it arrives', 'supabase', failureRow, 'drop'],
+  ['a failure is told: the connection ends after it was written', 'supabase', failureRow, 'drop_answer'],
+])('while %s: it is tried again, and nothing is lost, doubled or told', async (_, store, kind, instead) => {
+  const job = await cutoutJob(cloud, 2 * STEP + 1);
+  cloud.images.misbehave(job.pathOf(job.numbers.at(-1) ?? 0), { status: 404 });
+  await using proxy = await testProxy(cloud[store].url);
+  const seen = refuse(proxy, kind, instead, { to: instead === 413 ? Infinity : 1 });
+  const { output, jobId } = await runJob(
+    cloud,
+    { ...job.input(), [`${store}_url`]: proxy.url },
+    { handler: smallSteps(cloud) },
+  );
+  expect(seen()).toBeGreaterThanOrEqual(instead === 413 ? 1 : 2);
+  expect(output).toMatchObject({
+    status: 'success',
+    processed_count: 2 * STEP,
+    failed_count: 1,
+    failed_by_code: { http_404: 1 },
+    cutouts_marked: 2 * STEP,
+    warnings: [],
+  });
+  const good = job.ids.slice(0, 2 * STEP);
+  expect(await imagesIn(cloud, job.collection)).toEqual(good);
+  expect(await job.marked()).toEqual(good);
+  expect(await failureRows(jobId)).toEqual([{ image_id: job.ids.at(-1) }]);
+  expect(await jobRow(cloud, jobId)).toMatchObject({ status: 'completed', processed_images: 2 * STEP + 1 });
+});
 
 const impatient = smallSteps(cloud, { patienceMs: IMPATIENT_MS });
 
@@ -221,10 +278,10 @@ const carrying = (id: string): Kind => {
 
 const largeWrite = async (proxy: TestProxy): Promise<JobRun & { stored: string[] }> => {
   const { jobId, collection } = await cutoutJob(cloud, 0);
-  const writeAtOnce = { downloads: 1, decoders: 1, inference: 1, writes: 1, writeSize: PICTURES };
+  const writeAtOnce = { downloads: 1, decoders: 1, writes: 1, writeSize: PICTURES };
   const input = { job_id: jobId, collection_name: collection, images, qdrant_url: proxy.url };
   const ended = await runJob(cloud, input, {
-    handler: smallSteps(cloud, { limits: writeAtOnce, patienceMs: IMPATIENT_MS }),
+    handler: smallSteps(cloud, { limits: writeAtOnce, patienceMs: LESS_IMPATIENT_MS }),
   });
   const points = [...(await pointsOf(cloud, collection)).values()];
   return { ...ended, stored: points.map(({ payload }) => String(payload.id)).sort() };
@@ -265,12 +322,12 @@ test.concurrent(
     await using proxy = await testProxy(cloud.qdrant.url);
     proxy.intercept = (request) => Promise.resolve(carrying('picture 2')(request) ? 400 : undefined);
     const { output, stored } = await largeWrite(proxy);
-    expect(stored).toEqual(['picture 0', 'picture 1', 'picture 3', 'picture 4']);
     expect(output).toMatchObject({
       status: 'success',
       processed_count: 4,
       failed_count: 1,
       failed_images: [{ id: 'picture 2', code: 'qdrant_rejected' }],
     });
+    expect(stored).toEqual(['picture 0', 'picture 1', 'picture 3', 'picture 4']);
   },
 );

@@ -11,6 +11,8 @@ import { testProxy, type TestProxy } from '../support/proxy.ts';
 const cloud: JobCloud = await startJobCloud();
 const handler = smallSteps(cloud);
 const COUNT = 3 * STEP;
+/** More than goes through when a job is stopped: what was fetched already. */
+const MANY = 10 * STEP;
 
 afterAll(async () => {
   await cloud[Symbol.asyncDispose]();
@@ -63,34 +65,42 @@ async function stoppedMidway(job: CutoutJob, filters: object, supabaseUrl: strin
   await expect(runJob(cloud, input, { handler, signal: stop.signal })).rejects.toMatchObject({
     code: 'shutdown',
   });
-  expect(writes).toBe(2);
+  expect(writes).toBeGreaterThanOrEqual(2);
 }
 
 test.concurrent.each([
-  ['of cutouts without embedding', { has_embedding: false }, COUNT - 2 * STEP],
-  ['of all cutouts', {}, COUNT],
+  ['of cutouts without embedding', { has_embedding: false }, (done: number) => MANY - done],
+  ['of all cutouts', {}, () => MANY],
 ])(
   'a job %s that the platform stopped shows no less when it runs again, and all of it in the end',
   async (_, filters, left) => {
-    const job = await cutoutJob(cloud, COUNT);
+    const job = await cutoutJob(cloud, MANY);
     await using supabase = await testProxy(cloud.supabase.url);
     await stoppedMidway(job, filters, supabase.url);
-    // The write that was under way is known: counted and marked.
-    const halfway = { status: 'running', total_images: COUNT, processed_images: 2 * STEP };
+    // The write that was under way, and what was behind it, is known: counted and marked.
+    const stored = await imagesIn(cloud, job.collection);
+    const done = stored.length;
+    expect(done).toBeGreaterThanOrEqual(2 * STEP);
+    expect(done).toBeLessThan(MANY);
+    expect(stored).toEqual(job.ids.slice(0, done));
+    const halfway = { status: 'running', total_images: MANY, processed_images: done };
     expect(await jobRow(cloud, job.jobId)).toMatchObject(halfway);
-    expect(await job.marked()).toEqual(job.ids.slice(0, 2 * STEP));
-    expect(await imagesIn(cloud, job.collection)).toEqual(job.ids.slice(0, 2 * STEP));
+    expect(await job.marked()).toEqual(stored);
 
     const again = { ...job.input({}, { ...filters }), supabase_url: supabase.url };
     const { output } = await runJob(cloud, again, { handler });
-    expect(output).toMatchObject({ status: 'success', processed_count: left, total_images: left });
+    expect(output).toMatchObject({
+      status: 'success',
+      processed_count: left(done),
+      total_images: left(done),
+    });
     const shown = shownBy(supabase);
     expect(shown.map(({ status }) => status)).toContain('completed');
     expectNeverLess(shown);
     expect(await jobRow(cloud, job.jobId)).toMatchObject({
       status: 'completed',
-      total_images: COUNT,
-      processed_images: COUNT,
+      total_images: MANY,
+      processed_images: MANY,
       error_message: null,
     });
     expect(await job.marked()).toEqual(job.ids);

@@ -7,7 +7,8 @@ import { testProxy } from '../support/proxy.ts';
 
 const cloud: JobCloud = await startJobCloud();
 const handler = smallSteps(cloud);
-const COUNT = 3 * STEP;
+/** More than goes through when a job is stopped: what was fetched already. */
+const COUNT = 10 * STEP;
 
 afterAll(async () => {
   await cloud[Symbol.asyncDispose]();

@@ -79,12 +79,14 @@ test('the recorded payload gives vectors with what came along, and nothing is wr
     ],
     failed_ids: [],
     processed_count: 2,
+    same_url_count: 0,
     failed_count: 0,
     total_images: 2,
     embedding_dim: expect.any(Number),
     model: expect.stringMatching(/^demo@[0-9a-f]{16}$/),
     failed_images: [],
     failed_by_code: {},
+    performance: expect.any(Object),
   });
   for (const { vector } of output.embeddings) {
     expect(vector).toHaveLength(dim);

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from '@jest/globals';
 
-import { cutoutJob, smallSteps, STEP } from '../support/cutout-job.ts';
+import { cutoutJob, smallSteps, STEP, type CutoutJob } from '../support/cutout-job.ts';
 import { imagesIn, jobRow, runJob, startJobCloud, type JobCloud } from '../support/job.ts';
 import { testProxy } from '../support/proxy.ts';
 
@@ -29,7 +29,9 @@ test('of two workers with one job the later takes over, and the earlier stops an
     { ...job.input(), qdrant_url: qdrant.url, supabase_url: supabase.url },
     { handler },
   );
-  const refused = expect(first).rejects.toMatchObject({ code: 'superseded' });
+  // The queue knows both runs by one id: the earlier must not answer for the later.
+  const handedOver = { code: 'superseded', answeredElsewhere: true };
+  const refused = expect(first).rejects.toMatchObject(handedOver);
   await held.promise;
 
   const { output } = await runJob(cloud, job.input(), { handler });
@@ -42,6 +44,69 @@ test('of two workers with one job the later takes over, and the earlier stops an
   expect(await jobRow(cloud, job.jobId)).toEqual(row);
   expect(await imagesIn(cloud, job.collection)).toEqual(job.ids);
   expect(await job.marked()).toEqual(job.ids);
+});
+
+const failures = (job: CutoutJob): Promise<unknown[]> =>
+  cloud.supabase.sql('select image_id, code from embedding_job_failures where job_id = $1', [job.jobId]);
+
+test('failures that an earlier run tells of when a later one has taken over are not written beside its points', async () => {
+  const job = await cutoutJob(cloud, STEP);
+  const [broken = 0, gone = 0] = job.numbers;
+  cloud.images.misbehave(job.pathOf(broken), { status: 404 });
+  cloud.images.misbehave(job.pathOf(gone), { status: 410 });
+  await using supabase = await testProxy(cloud.supabase.url);
+  const [telling, later] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+  supabase.intercept = async ({ method, path, body }) => {
+    if (method !== 'POST' || !path.includes('failures') || !body.includes('http_404')) return undefined;
+    telling.resolve(undefined);
+    return later.promise;
+  };
+  const first = runJob(cloud, { ...job.input(), supabase_url: supabase.url }, { handler });
+  const refused = expect(first).rejects.toMatchObject({ code: 'superseded' });
+  await telling.promise;
+  cloud.images.recover(job.pathOf(broken));
+  const { output } = await runJob(cloud, job.input(), { handler });
+  expect(output).toMatchObject({ processed_count: STEP - 1, failed_count: 1 });
+  later.resolve(undefined);
+  await refused;
+  expect(await failures(job)).toEqual([{ image_id: job.ids[1], code: 'http_410' }]);
+  expect(await job.marked()).toEqual(job.ids.filter((_, i) => i !== 1));
+});
+
+test('an earlier run that begins late does not forget what the later one has told', async () => {
+  const job = await cutoutJob(cloud, STEP);
+  cloud.images.misbehave(job.pathOf(job.numbers[0] ?? 0), { status: 404 });
+  await using supabase = await testProxy(cloud.supabase.url);
+  const [begun, later] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+  supabase.intercept = async ({ path, method }) => {
+    if (method === 'GET' || !path.includes('failures')) return undefined;
+    begun.resolve(undefined);
+    return later.promise;
+  };
+  const first = runJob(cloud, { ...job.input(), supabase_url: supabase.url }, { handler });
+  const refused = expect(first).rejects.toMatchObject({ code: 'superseded' });
+  await begun.promise;
+  const { output } = await runJob(cloud, job.input(), { handler });
+  expect(output).toMatchObject({ failed_count: 1 });
+  later.resolve(undefined);
+  await refused;
+  expect(await failures(job)).toEqual([{ image_id: job.ids[0], code: 'http_404' }]);
+});
+
+test('a database without the function writes failures all the same, and the output says what it lacks', async () => {
+  const [definition] = await cloud.supabase.sql(
+    "select pg_get_functiondef('record_job_failures(uuid, text, jsonb, boolean)'::regprocedure) as text",
+  );
+  await cloud.supabase.sql('drop function record_job_failures(uuid, text, jsonb, boolean)');
+  const job = await cutoutJob(cloud, STEP);
+  cloud.images.misbehave(job.pathOf(job.numbers[0] ?? 0), { status: 404 });
+  for (const missing of [0, 1]) {
+    if (missing === 1) cloud.images.misbehave(job.pathOf(job.numbers[0] ?? 0), { status: 410 });
+    const { output } = await runJob(cloud, job.input(), { handler });
+    expect(output.warnings).toEqual([expect.stringContaining('lacks the function record_job_failures')]);
+  }
+  expect(await failures(job)).toEqual([{ image_id: job.ids[0], code: 'http_410' }]);
+  await cloud.supabase.sql(String(definition?.text));
 });
 
 test('a worker that learns of the later one only at its end leaves the row to it', async () => {
@@ -60,7 +125,9 @@ test('a worker that learns of the later one only at its end leaves the row to it
     return undefined;
   };
   const input = { ...job.input(), supabase_url: supabase.url };
-  await expect(runJob(cloud, input, { handler })).rejects.toMatchObject({ code: 'superseded' });
+  // The later run is another request of the queue: this one is answered here.
+  const superseded = { code: 'superseded', answeredElsewhere: false };
+  await expect(runJob(cloud, input, { handler })).rejects.toMatchObject(superseded);
   expect(await jobRow(cloud, job.jobId)).toMatchObject({ status: 'running', lease_holder: 'a later run' });
 });
 

@@ -12,7 +12,7 @@ import { createModelCache, type ModelCache } from '../../src/model/cache.ts';
 import type { EmbeddingModel } from '../../src/model/embedding-model.ts';
 import { loadEmbeddingModel, type LoadOptions } from '../../src/model/load.ts';
 import { createSession, type Session } from '../../src/model/session.ts';
-import { CPU, failingOnLight, SIDE, SMALL } from './support.ts';
+import { chosenSizes, CPU, failingOnLight, SIDE, sized, SMALL } from './support.ts';
 
 const DEMO: LoadOptions = {
   modelType: 'demo',
@@ -73,6 +73,7 @@ function modelOf(session: Session): EmbeddingModel {
     preprocessing: SMALL,
     provider: session.provider,
     batchSize: session.batchSize,
+    sizes: chosenSizes(session.batchSize),
     get stopped() {
       return session.stopped;
     },
@@ -82,7 +83,7 @@ function modelOf(session: Session): EmbeddingModel {
   };
 }
 
-const SIZE = { width: SIDE, height: SIDE, fixedBatch: null, batchSize: 1 };
+const SIZE = { width: SIDE, height: SIDE, fixedBatch: null, ...sized(1) };
 const DARK = new Uint8Array(SIDE * SIDE * 3);
 const LIGHT = new Uint8Array(SIDE * SIDE * 3).fill(255);
 

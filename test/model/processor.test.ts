@@ -147,3 +147,48 @@ describe('refused, with key and value', () => {
     expect(() => parseProcessor('[1]')).toThrow(/no JSON object/);
   });
 });
+
+describe("ConvNeXt's processor, which tells a share in the place of a crop", () => {
+  const convnext = {
+    do_resize: true,
+    do_normalize: true,
+    ...IMAGENET,
+    resample: 3,
+    crop_pct: 0.875,
+    size: 224,
+  };
+
+  test.each(['ConvNextFeatureExtractor', 'ConvNextImageProcessor'])('as %s', (type) => {
+    const key = type.endsWith('Extractor') ? 'feature_extractor_type' : 'image_processor_type';
+    expect(parseProcessor(JSON.stringify({ ...convnext, [key]: type }))).toMatchObject({
+      resize: { kind: 'shortest_edge', size: 256 },
+      crop: { width: 224, height: 224 },
+      resample: 'bicubic',
+    });
+  });
+
+  test('stretches from 384 pixels on, and takes its usual share where none is said', () => {
+    const type = { image_processor_type: 'ConvNextImageProcessor' };
+    const large = { ...convnext, ...type, size: { shortest_edge: 384 } };
+    expect(parseProcessor(JSON.stringify(large))).toMatchObject({
+      resize: { kind: 'exact', width: 384, height: 384 },
+      crop: null,
+    });
+    const silent = { ...convnext, ...type, crop_pct: null, size: { shortest_edge: 192 } };
+    expect(parseProcessor(JSON.stringify(silent))).toMatchObject({
+      resize: { kind: 'shortest_edge', size: 219 },
+      crop: { width: 192, height: 192 },
+    });
+  });
+
+  test.each([
+    ['crop_pct', { crop_pct: 2 }],
+    ['size', { size: { height: 3 } }],
+  ])('refuses another %s', (key, part) => {
+    const config = { ...convnext, ...part, image_processor_type: 'ConvNextImageProcessor' };
+    expect(() => parseProcessor(JSON.stringify(config))).toThrow(
+      expect.objectContaining({ code: 'processor_invalid' }),
+    );
+    expect(() => parseProcessor(JSON.stringify(config))).toThrow(key);
+  });
+});

@@ -6,7 +6,7 @@ import { buildTinyVit } from '../../src/model/small/tiny-models.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { writeModel } from '../../src/onnx/codec.ts';
 import { toEmbeddingModel } from '../../src/onnx/rewrite.ts';
-import { SIDE, SMALL, failingOnLight, randomPixels } from './support.ts';
+import { SIDE, SMALL, failingOnLight, randomPixels, sized } from './support.ts';
 
 function options(): SessionOptions {
   const { model, inputName, outputName } = toEmbeddingModel(buildTinyVit(), {
@@ -23,7 +23,7 @@ function options(): SessionOptions {
     width: SIDE,
     height: SIDE,
     fixedBatch: null,
-    batchSize: 2,
+    ...sized(2),
     providers: ['cpu'],
     requireGpu: false,
     log: SILENT_LOG,
@@ -33,7 +33,7 @@ function options(): SessionOptions {
 test('the caller’s thread goes on while one run is under way', async () => {
   // Some hundred milliseconds of work on one thread.
   const count = 8_000;
-  const session = await createSession({ ...options(), threads: 1, batchSize: count });
+  const session = await createSession({ ...options(), ...sized(count) });
   const pictures = new Uint8Array(count * SIDE * SIDE * 3).fill(128);
   try {
     // A single run: in this thread it would let no timer through before its result.

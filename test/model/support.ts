@@ -8,6 +8,8 @@ import { SILENT_LOG, type Log, type LogFields } from '../../src/base/log.ts';
 import type { Preprocessing } from '../../src/image/preprocessing.ts';
 import type { LoadOptions } from '../../src/model/load.ts';
 import { processorConfig } from '../../src/model/processor.ts';
+import type { SessionOptions } from '../../src/model/session.ts';
+import type { Chosen, InferenceSizes } from '../../src/model/sizes.ts';
 import { randomNumbers } from '../../src/model/small/random.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { writeModel } from '../../src/onnx/codec.ts';
@@ -33,6 +35,18 @@ export const CPU: Pick<LoadOptions, 'providers' | 'requireGpu' | 'log'> = {
   requireGpu: false,
   log: SILENT_LOG,
 };
+
+/** As a model tells them. */
+export function chosenSizes(batchSize: number, { sessions = 1 } = {}): InferenceSizes {
+  const chosen = (value: number): Chosen => ({ value, from: 'set' });
+  return { sessions: chosen(sessions), threads: chosen(1), batchSize: chosen(batchSize) };
+}
+
+/** The same for every provider. */
+export function sized(batchSize: number, more: { sessions?: number } = {}): Pick<SessionOptions, 'sizes'> {
+  const sizes = chosenSizes(batchSize, more);
+  return { sizes: { cuda: sizes, webgpu: sizes, cpu: sizes } };
+}
 
 export interface Folder extends AsyncDisposable {
   path: string;

@@ -137,6 +137,29 @@ describe('answers become errors with a code', () => {
   });
 });
 
+test.each([
+  ['Bad request: Limit exceeded 256 > 100 for "upsert limit". Help: Reduce it.', 'qdrant_over_limit'],
+  ['Bad request: Exact search disabled!. Help: Set exact=false.', 'qdrant_exact_disabled'],
+  ['Wrong input: Vector dimension error: expected dim: 4, got 2', 'qdrant_rejected'],
+  [
+    'Bad request: Index required but not found for "model" of one of the following types: [keyword].',
+    'qdrant_index_required',
+  ],
+  ['Bad request: Max vector storage size limit of 512MB reached!', 'qdrant_full'],
+  ['Bad request: Max payload storage size limit of 12.5MB reached!', 'qdrant_full'],
+  ['Bad request: Max points count limit of 1000 reached!', 'qdrant_full'],
+  [
+    'Bad request: Resident memory usage is at 91% of total memory, exceeding the configured limit of 90%.',
+    'qdrant_full',
+  ],
+])('what strict mode says is told apart: %s', async (words, code) => {
+  await using server = await serve((_, response) => {
+    reply(response, 400, failure(words));
+  });
+  await expect(storeAt(server.url).upsert('things', [POINT])).rejects.toMatchObject({ code, status: 400 });
+  expect(server.requests).toHaveLength(1);
+});
+
 describe('trying again', () => {
   test('a connection that is cut, a 503 and a 429 are tried again until an answer comes', async () => {
     await using server = await serve((turn, response) => {
@@ -219,7 +242,7 @@ describe('trying again', () => {
       }
     });
     expect(await storeAt(server.url).ensure('things', 2)).toBe('existed');
-    expect(server.requests.filter((r) => r.url.includes('/index'))).toHaveLength(5);
+    expect(server.requests.filter((r) => r.url.includes('/index'))).toHaveLength(6);
   });
 });
 

@@ -60,6 +60,6 @@ const productOf = (i: number): number => i % 5;
 
 /** A handler that takes four images at a time, one step after the other, with the order of the listing. */
 export function smallSteps(cloud: JobCloud, tools: Partial<EmbeddingTools> = {}): EmbeddingHandler {
-  const limits = { downloads: 1, decoders: 1, inference: 1, writes: 1, writeSize: STEP };
+  const limits = { downloads: 1, decoders: 1, writes: 1, writeSize: STEP };
   return createEmbeddingHandler({ ...cloud.tools, limits, ...tools });
 }

@@ -3,10 +3,12 @@ import { expect } from '@jest/globals';
 import type { FailedImage } from '../../src/embedding/embedded-image.ts';
 import type { ExtractLimits, ExtractOptions } from '../../src/embedding/extract.ts';
 import type { ImageRef } from '../../src/embedding/image-ref.ts';
+import { createMeter } from '../../src/flow/meter.ts';
 import { abortable } from '../../src/flow/time.ts';
 import { outputSize, type Preprocessing } from '../../src/image/preprocessing.ts';
+import { chosenSizes } from '../model/support.ts';
 
-export const LIMITS: ExtractLimits = { downloads: 4, decoders: 2, inference: 2, writes: 2, writeSize: 8 };
+export const LIMITS: ExtractLimits = { downloads: 4, decoders: 2, writes: 2, writeSize: 8 };
 export const BATCH_SIZE = 4;
 /** The image of which the model says NaN. */
 export const NOT_FINITE = '255';
@@ -39,6 +41,7 @@ type Stage = 'read' | 'decode' | 'embed' | 'write';
 export interface Run {
   options: ExtractOptions;
   stop: AbortController;
+  drain: AbortController;
   /** Images that were taken from the listing. */
   listed: () => number;
   /** Whether the listing was told that nobody reads on. */
@@ -69,8 +72,9 @@ type Given = Partial<Pick<ExtractOptions, 'sign' | 'write' | 'limits'>> & {
  */
 export function runOf(images: readonly ImageRef[], given: Given = {}): Run {
   const stop = new AbortController();
+  const drain = new AbortController();
   const none = (): Record<Stage, number> => ({ read: 0, decode: 0, embed: 0, write: 0 });
-  const run: Omit<Run, 'options' | 'listed' | 'left' | 'stop' | 'repeated'> = {
+  const run: Omit<Run, 'options' | 'listed' | 'left' | 'stop' | 'drain' | 'repeated'> = {
     calls: [],
     running: none(),
     most: none(),
@@ -129,6 +133,7 @@ export function runOf(images: readonly ImageRef[], given: Given = {}): Run {
       preprocessing: PREPROCESSING,
       provider: 'cpu',
       batchSize: BATCH_SIZE,
+      sizes: chosenSizes(BATCH_SIZE),
       stopped: false,
       embed: (pixels, count) => {
         const ids = Array.from({ length: count }, (_, i) => String(pixels[i * width * height * 3]));
@@ -157,10 +162,12 @@ export function runOf(images: readonly ImageRef[], given: Given = {}): Run {
       return Promise.resolve();
     },
     repeated: (count) => (repeated += count),
+    stats: { meter: createMeter(), downloaded: () => undefined, retried: () => undefined },
     limits: given.limits ?? LIMITS,
     signal: stop.signal,
+    drain: drain.signal,
   };
-  return { ...run, options, stop, listed: () => listed, left: () => left, repeated: () => repeated };
+  return { ...run, options, stop, drain, listed: () => listed, left: () => left, repeated: () => repeated };
 }
 
 export const never = (signal: AbortSignal): Promise<never> =>

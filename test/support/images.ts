@@ -38,7 +38,8 @@ const MANY = 16;
 
 /**
  * Serves pictures that are drawn by their path: `/frames/{name}/frame_0003.png` is a frame of a thing,
- * `/cutouts/{name}/{any}.jpg` a photo of the same thing, `/many/{n}.png` one of a few. Anything else is not there.
+ * `/cutouts/{name}/{any}.jpg` a photo of the same thing, `/shots/{name}/{n}.png` one of any number of different pictures
+ * of it, `/many/{n}.png` one of a few. Anything else is not there.
  */
 export async function testImages(): Promise<TestImages> {
   const drawn = new Map<string, Promise<Buffer>>();
@@ -144,11 +145,15 @@ export async function testImages(): Promise<TestImages> {
   };
 }
 
-function subject(path: string): { name: string; frame?: number; asPhoto?: boolean } | undefined {
+function subject(
+  path: string,
+): { name: string; frame?: number; asPhoto?: boolean; shot?: number } | undefined {
   const frame = /^\/frames\/(.+?)\/frame_(\d{4,})\.png$/.exec(path);
   if (frame !== null) return { name: frame[1] ?? '', frame: Number(frame[2]) };
   const photo = /^\/cutouts\/([^/]+)\/[^/]+\.jpg$/.exec(path);
   if (photo !== null) return { name: photo[1] ?? '', asPhoto: true };
+  const shot = /^\/shots\/(.+?)\/(\d+)\.png$/.exec(path);
+  if (shot !== null) return { name: shot[1] ?? '', shot: Number(shot[2]) };
   const many = /^\/many\/(\d+)\.png$/.exec(path);
   if (many !== null) return { name: `many ${Number(many[1]) % MANY}` };
   return undefined;

@@ -34,7 +34,12 @@ export async function startJobCloud(): Promise<JobCloud> {
   const [supabase, qdrant, images] = await Promise.all([testSupabase(), testQdrant(), testImages()]);
   for (const part of [supabase, qdrant, images]) started.use(part);
   const tools = started.adopt(
-    createEmbeddingTools({ ...readSettings(NO_HUB), ALLOW_PRIVATE_HOSTS: true, BATCH_SIZE }),
+    createEmbeddingTools({
+      ...readSettings(NO_HUB),
+      ALLOW_PRIVATE_HOSTS: true,
+      BATCH_SIZE,
+      INFERENCE_SESSIONS: 1,
+    }),
     (t) => t.close(),
   );
   await supabase.sql(

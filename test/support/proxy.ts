@@ -12,12 +12,16 @@ interface ProxiedRequest {
 export interface TestProxy extends AsyncDisposable {
   url: string;
   readonly requests: readonly ProxiedRequest[];
-  /**
-   * Looks at each request before it is passed on: a status answers in the other server's place, `'drop'` ends the
-   * connection, undefined passes it on. May take its time.
-   */
-  intercept: (request: ProxiedRequest) => Promise<number | 'drop' | undefined>;
+  /** Looks at each request before it is passed on. May take its time. */
+  intercept: (request: ProxiedRequest) => Promise<Instead | undefined>;
 }
+
+/**
+ * What is done in place of passing a request on: an answer in the other server's place, by its status or with words of
+ * its own; `'drop'` ends the connection; `'drop_answer'` passes the request on and ends the connection then.
+ */
+export type Instead =
+  number | { status: number; error: string; headers?: Record<string, string> } | 'drop' | 'drop_answer';
 
 /** A server in front of another one that counts what is asked of it and can answer in its place. */
 export async function testProxy(target: string): Promise<TestProxy> {
@@ -36,15 +40,26 @@ export async function testProxy(target: string): Promise<TestProxy> {
     const instead = await proxy.intercept(asked);
     if (instead === 'drop') {
       outgoing.destroy();
-    } else if (instead !== undefined) {
+    } else if (instead !== undefined && instead !== 'drop_answer') {
       // As some servers do, it quotes what it was asked.
-      const message = `not now: ${JSON.stringify(headers)}`;
-      const answer = JSON.stringify({ message, status: { error: message } });
-      outgoing.writeHead(instead, { 'content-type': 'application/json' }).end(answer);
+      const {
+        status,
+        error,
+        headers: more = {},
+      } = typeof instead === 'object'
+        ? instead
+        : { status: instead, error: `not now: ${JSON.stringify(headers)}` };
+      const answer = JSON.stringify({ message: error, status: { error } });
+      outgoing.writeHead(status, { 'content-type': 'application/json', ...more }).end(answer);
     } else {
       const onward = forward(new URL(path, target), { method, headers });
       onward.on('error', () => outgoing.destroy());
       onward.on('response', (answer) => {
+        if (instead === 'drop_answer') {
+          outgoing.destroy();
+          answer.resume();
+          return;
+        }
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
         answer.pipe(outgoing);
       });

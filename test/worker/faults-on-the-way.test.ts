@@ -1,7 +1,11 @@
+import { fileURLToPath } from 'node:url';
+
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import { startSimulator, type Simulator } from '../../src/worker/simulator/simulator.ts';
 import { errorOf, resultOf, startWorker, type WorkerProcess } from './support.ts';
+
+const ERRORS = fileURLToPath(new URL('../../src/base/errors.ts', import.meta.url));
 
 let simulator: Simulator;
 let worker: WorkerProcess;
@@ -127,6 +131,30 @@ describe('cancel', () => {
     expect(await resultOf(simulator, simulator.submit({ ms: 1 }))).toMatchObject({ output: 1 });
     expect(worker.log()).not.toContain('started b"');
     expect(simulator.results.get('b')).toBeUndefined();
+  });
+});
+
+describe('a job that a later run has taken over', () => {
+  const before = `import { StoppedError } from ${JSON.stringify(ERRORS)};`;
+  const handler = `async function* ({ input }) {
+    yield 'piece';
+    if (input.elsewhere === undefined) return;
+    throw new StoppedError('superseded', 'a later run has it', { answeredElsewhere: input.elsewhere });
+  }`;
+
+  test('and that the queue knows by the same id: nothing is posted, and its place is free', async () => {
+    worker = await startWorker(simulator, { handler, before });
+    const id = simulator.submit({ elsewhere: true });
+    expect(await resultOf(simulator, simulator.submit({}))).toMatchObject({ output: [] });
+    expect(posts(id).map(({ body }) => body)).toEqual(['{"output":"piece"}']);
+    expect(worker.log()).toContain('Job handed over');
+    expect(simulator.finals).toBe(1);
+  });
+
+  test('and that the queue knows by another: its own request fails with the reason', async () => {
+    worker = await startWorker(simulator, { handler, before });
+    const id = simulator.submit({ elsewhere: false });
+    expect(await errorOf(simulator, id)).toMatchObject({ error_code: 'superseded' });
   });
 });
 

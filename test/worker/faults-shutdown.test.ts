@@ -72,6 +72,22 @@ describe('SIGTERM', () => {
     expect(simulator.results.get(id)).toMatchObject([{ output: 'whole' }]);
   });
 
+  test('while a job runs: it is told how long it has, of which posting is taken off already', async () => {
+    worker = await startWorker(simulator, {
+      handler: `async (job, { signal, log }) => {
+        log.info('started');
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        return { code: signal.reason.code, graceMs: Math.round(signal.reason.graceMs) };
+      }`,
+      options: '{ shutdownGraceMs: 12000 }',
+    });
+    const id = simulator.submit({});
+    await worker.logged('started');
+    worker.kill('SIGTERM');
+    expect(await worker.ended).toBe(0);
+    expect(simulator.results.get(id)).toMatchObject([{ output: { code: 'shutdown', graceMs: 10_000 } }]);
+  });
+
   test('while a job runs that never ends: its failure is posted within the grace, and the process ends', async () => {
     worker = await startWorker(simulator, {
       handler: `(job, { log }) => { log.info('started'); return new Promise(() => setInterval(() => 1, 1000)); }`,
@@ -113,7 +129,10 @@ describe('a process that cannot go on', () => {
     });
     const ids = [simulator.submit({}), simulator.submit({ fault: true })];
     for (const id of ids)
-      expect((await errorOf(simulator, id)).error_message).toMatch(/failed outside of the job: stray/);
+      expect(await errorOf(simulator, id)).toMatchObject({
+        error_code: 'worker_failed',
+        error_message: expect.stringContaining('failed outside of the job: stray'),
+      });
     expect(await worker.ended).toBe(1);
   });
 });

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { HandlerError } from '../../src/base/errors.ts';
 import { SILENT_LOG } from '../../src/base/log.ts';
 import { findUnfit, type FitnessCheck } from '../../src/worker/fitness.ts';
-import { freeMemoryBytes, machineChecks } from '../../src/worker/machine-checks.ts';
+import { machineChecks } from '../../src/worker/machine-checks.ts';
 import { startSimulator } from '../../src/worker/simulator/simulator.ts';
 import { startWorker } from './support.ts';
 
@@ -52,30 +52,6 @@ describe('memory and disk', () => {
     }
   };
   const meminfo = { 'proc/meminfo': 'MemTotal: 9000 kB\nMemAvailable:    8000 kB\n' };
-
-  test('no limit: what the machine has', async () => {
-    await put({ ...meminfo, 'sys/fs/cgroup/memory.max': 'max\n', 'sys/fs/cgroup/memory.current': '1\n' });
-    expect(await freeMemoryBytes(root)).toBe(8000 * 1024);
-  });
-
-  test('a control group: what is left of its limit, cached files counted as free', async () => {
-    await put({
-      ...meminfo,
-      'sys/fs/cgroup/memory.max': '5000000\n',
-      'sys/fs/cgroup/memory.current': '4000000\n',
-      'sys/fs/cgroup/memory.stat': 'anon 1\ninactive_file 300000\n',
-    });
-    expect(await freeMemoryBytes(root)).toBe(1_300_000);
-  });
-
-  test('the older kind of control group', async () => {
-    await put({
-      ...meminfo,
-      'sys/fs/cgroup/memory/memory.limit_in_bytes': '5000000\n',
-      'sys/fs/cgroup/memory/memory.usage_in_bytes': '4000000\n',
-    });
-    expect(await freeMemoryBytes(root)).toBe(1_000_000);
-  });
 
   test('too little of either says how much is needed and what to do', async () => {
     await put(meminfo);

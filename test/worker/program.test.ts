@@ -162,10 +162,10 @@ describe('signals', () => {
         await new Promise((resolve) => setTimeout(resolve, 20));
         signals.emit(name, name);
         const reason = signal.reason as StoppedError;
-        return { ours: reason instanceof StoppedError, code: reason.code };
+        return { ours: reason instanceof StoppedError, code: reason.code, graceMs: reason.graceMs };
       };
       const { code, output } = await run(handler, ['--test_input', '{"input":{}}'], signals);
-      expect({ code, output }).toEqual({ code: 0, output: { ours: true, code: 'shutdown' } });
+      expect({ code, output }).toEqual({ code: 0, output: { ours: true, code: 'shutdown', graceMs: 8_000 } });
       expect(signals.listenerCount('SIGTERM') + signals.listenerCount('SIGINT')).toBe(0);
     },
   );

@@ -19,7 +19,7 @@ export interface ClassificationPlan {
 type TrainingPath = PathOf<Pick<ClassificationInput, 'dataset_id' | 'config' | 'resume_from' | 'api_url'>>;
 
 /** Where each field of the request goes in the job's input. The name is the row's alone: a job has none. */
-export const CLASSIFICATION_FIELDS: FieldMap<Omit<ClassificationRequest, 'name'>, TrainingPath> = {
+const CLASSIFICATION_FIELDS: FieldMap<Omit<ClassificationRequest, 'name'>, TrainingPath> = {
   dataset_id: to('dataset_id'),
   config: to('config'),
   resume_from: to('resume_from'),

@@ -6,7 +6,7 @@ import type { RunPodJob } from '../runpod/endpoint.ts';
 import type { RunKindName } from './run-kinds.ts';
 import type { RunEnd } from './run-rows.ts';
 
-/** What both handlers' outputs say of their end. */
+/** What both handlers' outputs say of their end; one of them in capitals. */
 const OUTPUT = z.object({
   status: z.string().optional(),
   error: z.string().optional(),
@@ -24,7 +24,23 @@ const COUNTS = z
     total_images,
     processed_images: done + unchanged + failed,
   }));
-const MODEL = z.object({ model_url: z.string(), onnx_url: z.string().optional() });
+const number = z.number().optional().catch(undefined);
+const MODEL = z
+  .object({
+    model_url: z.string(),
+    onnx_url: z.string().optional().catch(undefined),
+    metrics: z
+      .object({ best_val_acc: number, best_val_f1: number, best_val_top5_acc: number, best_epoch: number })
+      .catch({}),
+  })
+  .transform(({ model_url, onnx_url, metrics }) => ({
+    model_url,
+    onnx_url,
+    best_accuracy: metrics.best_val_acc,
+    best_f1: metrics.best_val_f1,
+    best_top5_accuracy: metrics.best_val_top5_acc,
+    best_epoch: metrics.best_epoch,
+  }));
 
 /** What a worker posts for an error that was thrown. */
 const THROWN = z.object({ error_message: z.string() });
@@ -64,15 +80,17 @@ export const FORGOTTEN: RunEnd = {
 
 function completed(kind: RunKindName, output: unknown): RunEnd {
   const { status, error } = OUTPUT.catch({}).parse(output);
-  if (status === 'cancelled') return { state: 'cancelled' };
-  if (error !== undefined || status === 'error' || status === 'FAILED') {
+  const said = status?.toLowerCase();
+  if (said === 'cancelled') return { state: 'cancelled' };
+  if (error !== undefined || said === 'error' || said === 'failed') {
     return { state: 'failed', error: redact(error ?? 'the job has failed, and does not say why') };
   }
   if (kind === 'embedding') return { state: 'completed', values: valuesOf(COUNTS, output) };
   const model = MODEL.safeParse(output);
   // The page makes a model of a completed run, and cannot without its address.
   if (!model.success) return { state: 'failed', error: 'the job has completed, and gave no model_url' };
-  return { state: 'completed', values: model.data };
+  const known = Object.entries(model.data).filter(([, value]) => value !== undefined);
+  return { state: 'completed', values: Object.fromEntries(known) };
 }
 
 function valuesOf(schema: z.ZodType<Values>, output: unknown): Values {

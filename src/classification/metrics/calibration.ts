@@ -11,7 +11,8 @@ export interface Calibration {
 }
 
 const BINS = 15;
-const [COLDEST, HOTTEST] = [0.05, 20];
+/** Few images that are all right would have it go to nothing, and many that are wrong to infinity. */
+const [COLDEST, HOTTEST] = [0.2, 10];
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
 const SEARCH_STEPS = 40;
 

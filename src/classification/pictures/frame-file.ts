@@ -119,7 +119,7 @@ export async function openFrameFile({ folder, decoding, memoryBytes }: FrameFile
   };
 }
 
-export function sizeOf({ width, height }: { width: number; height: number }): number {
+function sizeOf({ width, height }: { width: number; height: number }): number {
   return width * height * 3;
 }
 

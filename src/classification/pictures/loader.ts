@@ -2,7 +2,7 @@ import type { Size } from '../../image/geometry.ts';
 import { batches as inBatches, mapConcurrent, type Source } from '../../flow/streams.ts';
 import type { MixPlan } from '../augment/mix.ts';
 import type { Recipe } from '../augment/recipe.ts';
-import type { Sample } from '../dataset.ts';
+import type { Sample } from '../sample.ts';
 import type { Pictures } from './pictures.ts';
 import type { Pool } from './pool.ts';
 import type { ViewTask } from './pool-messages.ts';
@@ -15,6 +15,8 @@ export interface PixelBatch {
   pixels: Uint8Array<SharedArrayBuffer>;
   /** How the pictures are mixed with each other. */
   plan: MixPlan | null;
+  /** Samples of the stream that have come so far, those that could not be had among them. */
+  end: number;
 }
 
 export interface BatchesOptions {
@@ -24,16 +26,16 @@ export interface BatchesOptions {
   random: RandomViews | null;
 }
 
-export interface RandomViews {
+interface RandomViews {
   recipe: Recipe;
-  /** What a sample's view is keyed by. */
-  keys: (sample: Sample) => readonly (string | number)[];
-  /** How the batch with this number is mixed. */
-  mix: (batch: number) => MixPlan | null;
+  /** What a sample's view is keyed by, given its place in the stream. */
+  keys: (sample: Sample, place: number) => readonly (string | number)[];
+  /** How the batch that begins at this place is mixed. */
+  mix: (place: number) => MixPlan | null;
 }
 
 /** How often the reader had to wait. */
-export interface LoaderStatistics {
+interface LoaderStatistics {
   batches: number;
   /** Of those, how many were not ready when they were asked for. */
   late: number;
@@ -71,34 +73,41 @@ export function createLoader({ pictures, pool, size, prefetch, signal }: LoaderO
   };
 
   const make = async (
-    { samples, number }: { samples: readonly Sample[]; number: number },
+    { samples, place }: { samples: readonly Sample[]; place: number },
     { batchSize, random }: BatchesOptions,
   ): Promise<PixelBatch> => {
     await pictures.load(samples);
-    const present = samples.filter((sample) => pictures.frameOf(sample) !== undefined);
     const pixels = take(batchSize * bytes);
-    const views = present.flatMap((sample, slot): ViewTask[] => {
+    const present: Sample[] = [];
+    const views: ViewTask[] = [];
+    for (const [i, sample] of samples.entries()) {
       const frame = pictures.frameOf(sample);
-      if (frame === undefined) return [];
+      if (frame === undefined) continue;
       const { offset, width, height } = frame;
-      return [{ slot, offset, width, height, keys: random?.keys(sample) ?? null }];
-    });
+      const slot = present.push(sample) - 1;
+      views.push({ slot, offset, width, height, keys: random?.keys(sample, place + i) ?? null });
+    }
     const recipe = random?.recipe ?? {};
     const part = Math.max(1, Math.ceil(views.length / (pool.threads * PARTS_A_THREAD)));
     const parts = Array.from({ length: Math.ceil(views.length / part) }, (_, i) =>
       views.slice(i * part, (i + 1) * part),
     );
     await Promise.all(parts.map((some) => pool.run({ type: 'views', pixels, size, recipe, views: some })));
-    const plan = random?.mix(number) ?? null;
+    const plan = random?.mix(place) ?? null;
     if (plan !== null) await pool.run({ type: 'mix', pixels, size, count: present.length, plan });
-    return { samples: present, pixels: pixels.subarray(0, present.length * bytes), plan };
+    return {
+      samples: present,
+      pixels: pixels.subarray(0, present.length * bytes),
+      plan,
+      end: place + samples.length,
+    };
   };
 
   return {
     statistics,
     async *batches(options) {
-      const numbered = mapConcurrent(
-        withNumbers(inBatches(options.samples, options.batchSize)),
+      const made = mapConcurrent(
+        withPlaces(inBatches(options.samples, options.batchSize)),
         prefetch,
         (batch) => make(batch, options),
         { ordered: true, signal },
@@ -106,14 +115,14 @@ export function createLoader({ pictures, pool, size, prefetch, signal }: LoaderO
       try {
         for (let first = true; ; first = false) {
           const asked = performance.now();
-          const next = await numbered.next();
+          const next = await made.next();
           if (next.done === true) return;
           if (!first) count(statistics, performance.now() - asked);
           if (next.value.samples.length > 0) yield next.value;
           free.push(new Uint8Array(next.value.pixels.buffer));
         }
       } finally {
-        await numbered.return(undefined);
+        await made.return(undefined);
       }
     },
   };
@@ -125,9 +134,12 @@ function count(statistics: LoaderStatistics, waitedMs: number): void {
   if (waitedMs >= READY_MS) statistics.late += 1;
 }
 
-async function* withNumbers(
+async function* withPlaces(
   source: AsyncIterable<readonly Sample[]>,
-): AsyncGenerator<{ samples: readonly Sample[]; number: number }> {
-  let number = 0;
-  for await (const samples of source) yield { samples, number: number++ };
+): AsyncGenerator<{ samples: readonly Sample[]; place: number }> {
+  let place = 0;
+  for await (const samples of source) {
+    yield { samples, place };
+    place += samples.length;
+  }
 }

@@ -5,7 +5,7 @@ import type { DecodeWhole } from '../../image/decode.ts';
 import type { Preprocessing } from '../../image/preprocessing.ts';
 import type { ImageSource } from '../../image/source.ts';
 import { signImages, type SignPaths } from '../../job/sign.ts';
-import type { Sample } from '../dataset.ts';
+import type { Sample } from '../sample.ts';
 import type { Frame, FrameFile } from './frame-file.ts';
 
 /** The pictures of a dataset, each fetched and decoded once, however many images and epochs show it. */

@@ -5,7 +5,7 @@ import { HandlerError, messageOf } from '../../base/errors.ts';
 import type { FromPool, PoolThreadOptions, ToPool } from './pool-messages.ts';
 
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
-export type PoolTask = WithoutId<ToPool>;
+type PoolTask = WithoutId<ToPool>;
 
 /** Threads that make views of pictures. */
 export interface Pool extends AsyncDisposable {

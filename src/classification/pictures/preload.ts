@@ -1,5 +1,5 @@
 import type { Log } from '../../base/log.ts';
-import type { Sample } from '../dataset.ts';
+import type { Sample } from '../sample.ts';
 import type { Preload } from '../input-loading.ts';
 import type { Pictures } from './pictures.ts';
 
@@ -24,13 +24,16 @@ export async function preload({
 }: PreloadOptions): Promise<void> {
   const size = settings.batched ? settings.batch_size : Math.max(1, samples.length);
   const count = Math.ceil(samples.length / size);
-  let done = 0;
+  const total = samples.length;
   for (let i = 0; i < count; i += 1) {
     const batch = samples.slice(i * size, (i + 1) * size);
+    let done = i * size;
     await pictures.load(batch, () => {
-      done = Math.min(done + 1, samples.length);
-      onProgress({ done, total: samples.length });
+      done = Math.min(done + 1, total);
+      onProgress({ done, total });
     });
+    // Images that share a picture are done with it.
+    onProgress({ done: Math.min(total, (i + 1) * size), total });
     const failed = batch.filter((sample) => pictures.failureOf(sample) !== undefined).length;
     log.info(`[Preload] Batch ${i + 1}/${count}: ${batch.length - failed} loaded, ${failed} failed`, {
       loaded: batch.length - failed,

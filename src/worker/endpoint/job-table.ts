@@ -1,10 +1,17 @@
-import { randomUUID } from 'node:crypto';
-
 import { HandlerError } from '../../base/errors.ts';
 import { createJobQueue } from '../job-queue.ts';
-import { hasEnded, type EndpointJob, type JobRequest, type JobState, type StreamPiece } from './job.ts';
+import {
+  hasEnded,
+  newJob,
+  notBegun,
+  type EndpointJob,
+  type JobRequest,
+  type JobState,
+  type StreamPiece,
+} from './job.ts';
 import { createKeep } from './keep.ts';
 import { MAX_JOB_MS, type EndpointLimits } from './limits.ts';
+import { createWatchers, type Watchers } from './watchers.ts';
 
 interface Outcome {
   state: Exclude<JobState, 'IN_QUEUE' | 'IN_PROGRESS'>;
@@ -38,8 +45,7 @@ export interface JobTable {
   fetchPieces(job: EndpointJob): unknown[];
   /** Sets how long the result is kept, from now on or from the job's end on. */
   keepFor(job: EndpointJob, ms: number): void;
-  /** Resolves when the condition holds, after so long, or when the signal aborts. It is asked whenever the job changes. */
-  wait(job: EndpointJob, holds: () => boolean, waitMs: number, signal: AbortSignal): Promise<void>;
+  readonly wait: Watchers<EndpointJob>['wait'];
 
   /** Up to so many jobs, when there are any; none when the signal aborts. */
   take(
@@ -65,20 +71,20 @@ export interface JobTableOptions {
   onEnd: (job: EndpointJob) => void;
 }
 
+/** What a job takes beside its request and its result. */
+const RECORD_BYTES = 1_000;
+
 export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
   const jobs = new Map<string, EndpointJob>();
   const queue = createJobQueue<EndpointJob>();
   const stopped = createJobQueue<{ id: string }>();
   /** Jobs that the worker has; one that is to run again waits until it has let go of it. */
   const atWorker = new Set<string>();
-  const watchers = new Map<EndpointJob, Set<() => void>>();
+  const watchers = createWatchers<EndpointJob>();
   const keep = createKeep(limits.maxHeldBytes, (id) => void jobs.delete(id));
   const counts: JobCounts = { completed: 0, failed: 0, inProgress: 0, inQueue: 0, retried: 0 };
   let closed = false;
 
-  const changed = (job: EndpointJob): void => {
-    for (const look of watchers.get(job) ?? []) look();
-  };
   const enqueue = (job: EndpointJob, ttlMs: number): void => {
     job.state = 'IN_QUEUE';
     job.submittedAt = performance.now();
@@ -103,10 +109,11 @@ export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
       keep.weigh(job.id, -(job.request?.bytes ?? 0));
       job.request = undefined;
     }
+    keep.room(bytes);
     keep.weigh(job.id, bytes);
     keep.finished(job.id, job.keptMs);
     onEnd(job);
-    changed(job);
+    watchers.changed(job);
   };
   const assertOpen = (bytes: number): void => {
     if (closed) throw new HandlerError('stopping', 'the endpoint is about to end and takes no more jobs');
@@ -122,23 +129,10 @@ export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
   return {
     counts,
     submit(request, sync) {
-      assertOpen(request.bytes);
-      const job: EndpointJob = {
-        id: sync ? `sync-${randomUUID()}` : randomUUID(),
-        webhook: request.webhook,
-        request,
-        state: 'IN_QUEUE',
-        submittedAt: 0,
-        startedAt: undefined,
-        endedAt: undefined,
-        output: undefined,
-        error: undefined,
-        workerId: undefined,
-        pieces: [],
-        keptMs: sync ? limits.syncKeptMs : limits.asyncKeptMs,
-      };
+      assertOpen(request.bytes + RECORD_BYTES);
+      const job = newJob(request, sync, sync ? limits.syncKeptMs : limits.asyncKeptMs);
       jobs.set(job.id, job);
-      keep.weigh(job.id, request.bytes);
+      keep.weigh(job.id, request.bytes + RECORD_BYTES);
       enqueue(job, request.ttl ?? limits.ttlMs);
       return job;
     },
@@ -152,9 +146,8 @@ export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
       const { request } = job;
       if (!hasEnded(job) || request === undefined) return false;
       assertOpen(0);
-      keep.weighAnew(job.id, request.bytes);
-      const again = { startedAt: undefined, endedAt: undefined, output: undefined, error: undefined };
-      Object.assign(job, { ...again, workerId: undefined, pieces: [] });
+      keep.weighAnew(job.id, request.bytes + RECORD_BYTES);
+      Object.assign(job, notBegun());
       counts.retried += 1;
       enqueue(job, request.ttl ?? limits.ttlMs);
       return true;
@@ -173,23 +166,7 @@ export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
       job.keptMs = ms;
       if (hasEnded(job)) keep.finished(job.id, ms);
     },
-    async wait(job, holds, waitMs, signal) {
-      if (holds() || signal.aborted) return;
-      const { promise, resolve } = Promise.withResolvers<undefined>();
-      const look = (): void => {
-        if (holds()) resolve(undefined);
-      };
-      const leave = (): void => resolve(undefined);
-      const timer = setTimeout(leave, waitMs);
-      signal.addEventListener('abort', leave, { once: true });
-      const looking = watchers.get(job) ?? new Set();
-      watchers.set(job, looking.add(look));
-      await promise;
-      clearTimeout(timer);
-      signal.removeEventListener('abort', leave);
-      looking.delete(look);
-      if (looking.size === 0) watchers.delete(job);
-    },
+    wait: (...args) => watchers.wait(...args),
     async take(max, workerId, signal) {
       const taken = await queue.take(max, Infinity, signal);
       return taken.map((job) => {
@@ -203,7 +180,7 @@ export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
         keep.arm(job.id, timeoutMs, () => {
           finish(job, { state: 'TIMED_OUT', error: `the job ran longer than its ${timeoutMs} ms` });
         });
-        changed(job);
+        watchers.changed(job);
         return { job, timeoutMs };
       });
     },
@@ -218,7 +195,7 @@ export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
       if (!keep.room(piece.bytes)) return false;
       keep.weigh(id, piece.bytes);
       job.pieces.push(piece);
-      changed(job);
+      watchers.changed(job);
       return true;
     },
     end(id, outcome) {

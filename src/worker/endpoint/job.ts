@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 export type JobState = 'IN_QUEUE' | 'IN_PROGRESS' | 'COMPLETED' | 'FAILED' | 'CANCELLED' | 'TIMED_OUT';
 
 /** What a client asked for. */
@@ -38,6 +40,27 @@ export interface StreamPiece {
   /** As the worker posts it: `output` or `error`. */
   value: unknown;
   bytes: number;
+}
+
+export function newJob(request: JobRequest, sync: boolean, keptMs: number): EndpointJob {
+  return {
+    id: sync ? `sync-${randomUUID()}` : randomUUID(),
+    webhook: request.webhook,
+    request,
+    keptMs,
+    state: 'IN_QUEUE',
+    submittedAt: performance.now(),
+    ...notBegun(),
+  };
+}
+
+/** What a job that waits has not: also one that runs again. */
+export function notBegun(): Pick<
+  EndpointJob,
+  'startedAt' | 'endedAt' | 'output' | 'error' | 'workerId' | 'pieces'
+> {
+  const none = { startedAt: undefined, endedAt: undefined, output: undefined, error: undefined };
+  return { ...none, workerId: undefined, pieces: [] };
 }
 
 export function hasEnded({ endedAt }: EndpointJob): boolean {

@@ -121,6 +121,8 @@ export function createRoutes({ callers, jobs, limits, isReady, log }: RouteParts
     if (error instanceof InputError) return c.json({ error: error.message }, 400);
     const status = error instanceof HandlerError ? STATUS_OF[error.code] : undefined;
     if (status !== undefined) return c.json({ error: error.message }, status);
+    // A client that leaves in the middle of its request is no fault, and hears no answer.
+    if (c.req.raw.signal.aborted) return c.json({ error: 'the request was cut off' }, 400);
     log.error('A request failed', { path: c.req.path, error });
     return c.json({ error: 'the endpoint failed to answer: its log says why' }, 500);
   });

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 
 import type { Raster } from '../../../src/image/resample.ts';
-import { openFrames, testFolder } from './support.ts';
+import { temporaryFolder } from '../../support/folder.ts';
+import { openFrames } from './support.ts';
 
 const picture = (value: number, width = 4, height = 3): Raster => ({
   data: new Uint8Array(width * height * 3).fill(value),
@@ -14,7 +15,7 @@ const picture = (value: number, width = 4, height = 3): Raster => ({
 const BYTES = 36;
 
 test('what was added is there when the file is opened again', async () => {
-  await using folder = await testFolder();
+  await using folder = await temporaryFolder();
   {
     await using frames = await openFrames(folder.path);
     await Promise.all([1, 2, 3].map((i) => frames.add(`u${i}`, picture(i), `c${i}`)));
@@ -30,7 +31,7 @@ test('what was added is there when the file is opened again', async () => {
 });
 
 test('the same content is written once, under each of its names', async () => {
-  await using folder = await testFolder();
+  await using folder = await temporaryFolder();
   await using frames = await openFrames(folder.path);
   const first = await frames.add('a', picture(1), 'same');
   expect(await frames.add('b', picture(1), 'same')).toEqual(first);
@@ -39,7 +40,7 @@ test('the same content is written once, under each of its names', async () => {
 });
 
 test('what a killed writer left half done is written over', async () => {
-  await using folder = await testFolder();
+  await using folder = await temporaryFolder();
   {
     await using frames = await openFrames(folder.path);
     await frames.add('whole', picture(1), 'c1');
@@ -60,7 +61,7 @@ test('what a killed writer left half done is written over', async () => {
 });
 
 test('an entry whose bytes are missing is none', async () => {
-  await using folder = await testFolder();
+  await using folder = await temporaryFolder();
   {
     await using frames = await openFrames(folder.path);
     await frames.add('a', picture(1), 'c1');
@@ -73,7 +74,7 @@ test('an entry whose bytes are missing is none', async () => {
 });
 
 test('pictures of another decoding are not used again', async () => {
-  await using folder = await testFolder();
+  await using folder = await temporaryFolder();
   {
     await using frames = await openFrames(folder.path);
     await frames.add('a', picture(1), 'c1');
@@ -84,7 +85,7 @@ test('pictures of another decoding are not used again', async () => {
 });
 
 test('the beginning of the file is held in memory as far as it goes, also after opening it again', async () => {
-  await using folder = await testFolder();
+  await using folder = await temporaryFolder();
   {
     await using frames = await openFrames(folder.path, { memoryBytes: BYTES + 10 });
     await frames.add('a', picture(1), 'c1');

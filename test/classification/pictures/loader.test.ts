@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { plainView, randomView } from '../../../src/classification/augment/augment.ts';
 import { mixPictures, type MixPlan } from '../../../src/classification/augment/mix.ts';
 import { RECIPES } from '../../../src/classification/augment/recipe.ts';
-import type { Sample } from '../../../src/classification/dataset.ts';
+import type { Sample } from '../../../src/classification/sample.ts';
 import {
   createLoader,
   type BatchesOptions,
@@ -12,7 +12,8 @@ import {
 import { createPool } from '../../../src/classification/pictures/pool.ts';
 import { testImages, type TestImages } from '../../support/images.ts';
 import { NEVER, sample } from '../support.ts';
-import { testFolder, testPictures } from './support.ts';
+import { temporaryFolder } from '../../support/folder.ts';
+import { testPictures } from './support.ts';
 
 const SIZE = { width: 40, height: 40 };
 const BYTES = 40 * 40 * 3;
@@ -40,7 +41,7 @@ async function testLoader(
 ): Promise<TestLoader> {
   const { threads = 2, memoryBytes = 0, prefetch = 2 } = options;
   const started = new AsyncDisposableStack();
-  const folder = started.use(await testFolder());
+  const folder = started.use(await temporaryFolder());
   const set = started.use(await testPictures({ folder: folder.path, memoryBytes }));
   const { pictures, frames } = set;
   const pool = started.use(createPool({ threads, path: frames.path, memory: frames.memory }));
@@ -153,7 +154,7 @@ describe('the next batch', () => {
 });
 
 test('a thread that dies fails what waits for it', async () => {
-  await using folder = await testFolder();
+  await using folder = await temporaryFolder();
   await using set = await testPictures({ folder: folder.path });
   await using pool = createPool({ threads: 1, path: `${set.frames.path}.gone`, memory: set.frames.memory });
   const pixels = new Uint8Array(new SharedArrayBuffer(BYTES));

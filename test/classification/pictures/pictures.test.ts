@@ -9,7 +9,8 @@ import { cropWindow } from '../../../src/image/geometry.ts';
 import { cutOut } from '../../../src/image/resample.ts';
 import { testImages, type TestImages } from '../../support/images.ts';
 import { sample } from '../support.ts';
-import { PREPROCESSING, testFolder, testPictures } from './support.ts';
+import { temporaryFolder } from '../../support/folder.ts';
+import { PREPROCESSING, testPictures } from './support.ts';
 
 let images: TestImages;
 
@@ -35,7 +36,7 @@ const SETTINGS: Preload = {
 };
 
 test('a picture is fetched and decoded once, and is what the model sees of the file', async () => {
-  await using folder = await testFolder();
+  await using folder = await temporaryFolder();
   const [a, b, again] = [of(photo('once a')), of(photo('once b')), of(photo('once a'))];
   await using set = await testPictures({ folder: folder.path });
   await Promise.all([set.pictures.load([a, b]), set.pictures.load([again])]);
@@ -51,7 +52,7 @@ test('a picture is fetched and decoded once, and is what the model sees of the f
 });
 
 test('what an earlier process has decoded is not fetched again', async () => {
-  await using folder = await testFolder();
+  await using folder = await temporaryFolder();
   const wanted = of(photo('resumed'));
   for (let run = 0; run < 2; run += 1) {
     await using set = await testPictures({ folder: folder.path });
@@ -63,7 +64,7 @@ test('what an earlier process has decoded is not fetched again', async () => {
 
 describe('a picture that cannot be had fails alone', () => {
   test('by status, by content, by its address; each with its code', async () => {
-    await using folder = await testFolder();
+    await using folder = await temporaryFolder();
     const paths = ['gone', 'page', 'half', 'fine'].map(photo);
     const [gone = '', page = '', half = ''] = paths;
     images.misbehave(gone, { status: 404 });
@@ -96,7 +97,7 @@ describe('a picture that cannot be had fails alone', () => {
   });
 
   test('what may pass is tried as often as asked, and no more', async () => {
-    await using folder = await testFolder();
+    await using folder = await temporaryFolder();
     const away = of(photo('away'));
     images.misbehave(photo('away'), { status: 503 });
     await using set = await testPictures({ folder: folder.path, limits: { attempts: 4 } });
@@ -106,7 +107,7 @@ describe('a picture that cannot be had fails alone', () => {
   });
 
   test('a server that never answers is given up after the time-out, each try anew', async () => {
-    await using folder = await testFolder();
+    await using folder = await temporaryFolder();
     const silent = of(photo('silent'));
     images.misbehave(photo('silent'), 'silent');
     const fine = of(photo('beside silent'));
@@ -124,7 +125,7 @@ describe('a picture that cannot be had fails alone', () => {
 
 describe('stored pictures', () => {
   test('are fetched by signed addresses; one that is not there fails alone', async () => {
-    await using folder = await testFolder();
+    await using folder = await temporaryFolder();
     const [here, gone] = [sample({ url: 'shelf/here.jpg' }), sample({ url: '/shelf/gone.jpg' })];
     const asked: string[] = [];
     await using set = await testPictures({
@@ -147,7 +148,7 @@ describe('stored pictures', () => {
   });
 
   test('a storage that is away ends the load', async () => {
-    await using folder = await testFolder();
+    await using folder = await temporaryFolder();
     await using set = await testPictures({
       folder: folder.path,
       sign: () => Promise.reject(new HandlerError('supabase_unavailable', 'away', { retryable: true })),
@@ -159,7 +160,7 @@ describe('stored pictures', () => {
 });
 
 test('a load that is told to stop rejects with the reason, though a server is silent', async () => {
-  await using folder = await testFolder();
+  await using folder = await temporaryFolder();
   const stop = new AbortController();
   images.misbehave(photo('stopped'), 'silent');
   await using set = await testPictures({ folder: folder.path, signal: stop.signal });
@@ -174,7 +175,7 @@ describe('preloading', () => {
     settings: Partial<Preload>,
     names: readonly string[],
   ): Promise<{ lines: string[]; done: number[] }> {
-    await using folder = await testFolder();
+    await using folder = await temporaryFolder();
     await using set = await testPictures({ folder: folder.path });
     const lines: string[] = [];
     const done: number[] = [];
@@ -204,7 +205,7 @@ describe('preloading', () => {
   });
 
   test('has no more downloads under way than it may', async () => {
-    await using folder = await testFolder();
+    await using folder = await temporaryFolder();
     await using set = await testPictures({ folder: folder.path, limits: { downloads: 2 } });
     const open = images.hold();
     const loading = set.pictures.load(['r0', 'r1', 'r2', 'r3'].map((name) => of(photo(name))));

@@ -1,7 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
 import { openFrameFile, type FrameFile } from '../../../src/classification/pictures/frame-file.ts';
 import {
   createPictures,
@@ -13,11 +9,6 @@ import { createWholeDecoder } from '../../../src/image/decode.ts';
 import type { SignPaths } from '../../../src/job/sign.ts';
 import { preprocessing } from '../../image/support.ts';
 import { NEVER } from '../support.ts';
-
-export async function testFolder(): Promise<AsyncDisposable & { path: string }> {
-  const path = await mkdtemp(join(tmpdir(), 'pictures-test-'));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
-}
 
 export const openFrames = (
   folder: string,

@@ -32,11 +32,16 @@ const FRAMES = 4;
 /** Of these every third has no frame's number, and every fourth lies in storage. */
 const REAL_IMAGES = 36;
 const CUTOUTS = 96;
+/** Every so-many-th has the url of the one before it. */
+const SHARED_URL = 4;
 const BROKEN_CUTOUTS = 5;
 
 const framePath = (product: number, frame: number): string =>
   `/frames/${productId(product)}/frame_${String(frame).padStart(4, '0')}.png`;
-const cutoutPath = (cutout: number): string => `/cutouts/${productId(cutout % PRODUCTS)}/${cutout}.jpg`;
+const cutoutPath = (cutout: number): string => {
+  const shown = cutout % SHARED_URL === SHARED_URL - 1 ? cutout - 1 : cutout;
+  return `/cutouts/${productId(shown % PRODUCTS)}/${shown}.jpg`;
+};
 const realPath = (image: number): string => `/cutouts/${productId(image % PRODUCTS)}/real-${image}.jpg`;
 
 export async function startChaosCloud(): Promise<ChaosCloud> {
@@ -118,7 +123,8 @@ function breakSome({ images }: JobCloud): number {
     { body: '\u0089PNG, or so it says', type: 'image/png' },
   ] as const;
   for (const [i, path] of paths.entries()) images.misbehave(path, ways[i % ways.length] ?? 'truncated');
-  return paths.length;
+  const shared = range(0, CUTOUTS).filter((i) => paths.includes(cutoutPath(i))).length;
+  return paths.length - BROKEN_CUTOUTS + shared;
 }
 
 function jobInput(cloud: JobCloud, proxies: Readonly<Record<Edge, FaultProxy>>): Row {

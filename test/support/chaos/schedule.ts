@@ -43,20 +43,35 @@ export interface Schedule {
   maxPointsInWrite: number | undefined;
 }
 
-const EVENTS = ['SIGKILL', 'SIGKILL', 'SIGTERM', 'twin'] as const;
+const EVENTS = ['SIGKILL', 'SIGKILL', 'SIGTERM', 'SIGTERM', 'twin'] as const;
 const MAX_DISTURBED_STARTS = 3;
+/** Of the requests of an undisturbed run: a start that goes on after another has fewer of them. */
+const DEATHS_WITHIN = [0.8, 0.5, 0.3];
+/** Requests after a SIGTERM until the platform has no more patience, where it has none. */
+const LAST_REQUESTS = 30;
 const MAX_AWAY_MS = 2_000;
 const WRITE_LIMITS = [undefined, 5, undefined];
 
-/** The same for the same seed. `requests` is how many an undisturbed run sends: events lie within them. */
+/**
+ * The same for the same seed. `requests` is how many an undisturbed run sends: events lie within them, so that the first
+ * start of every seed meets a death.
+ */
 export function createSchedule(seed: number, requests: number): Schedule {
   const roll = dice(seed);
-  const starts = Array.from({ length: 1 + roll(MAX_DISTURBED_STARTS) }, (): Event[] => {
-    const event: Event = { at: 1 + roll(requests), what: EVENTS[roll(EVENTS.length)] ?? 'SIGKILL', which: 0 };
+  const starts = Array.from({ length: 1 + roll(MAX_DISTURBED_STARTS) }, (_, start): Event[] => {
+    const within = Math.ceil(requests * (DEATHS_WITHIN[start] ?? 0));
+    const event: Event = { at: 1 + roll(within), what: EVENTS[roll(EVENTS.length)] ?? 'SIGKILL', which: 0 };
+    const killed = (last: number, which: number): Event => ({
+      at: event.at + 1 + roll(last),
+      what: 'SIGKILL',
+      which,
+    });
+    // Draining is cut short, every other time.
+    if (event.what === 'SIGTERM') return roll(2) === 0 ? [event] : [event, killed(LAST_REQUESTS, 0)];
     if (event.what !== 'twin') return [event];
+    event.at = Math.ceil(event.at / 2);
     // One of the two dies, most often: what it had begun is the other's.
-    const death = { at: event.at + roll(requests), what: 'SIGKILL' as const, which: roll(2) };
-    return roll(4) === 0 ? [event] : [event, death];
+    return start > 0 && roll(4) === 0 ? [event] : [event, killed(Math.ceil(within / 2), roll(2))];
   });
   const absence = (most: number): Absence => ({
     from: 1 + roll(most),

@@ -26,6 +26,15 @@ test('listens on the loopback address alone', async () => {
   expect(endpoint.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
 });
 
+test('elsewhere where it is told to, and says what that means', async () => {
+  endpoint = await startEndpoint(() => 1, { host: '0.0.0.0' });
+  expect(endpoint.url).toMatch(/^http:\/\/0\.0\.0\.0:\d+$/);
+  // Other machines know it by other names.
+  expect(await health({ host: 'machine.example.invalid:8000' })).toBe(200);
+  expect(await health({ origin: 'https://pages.example.invalid' })).toBe(403);
+  expect(endpoint.log()).toMatch(/Anybody who reaches this address can run jobs: set LOCAL_ENDPOINT_KEY/);
+});
+
 describe('without a key', () => {
   test.each<[string, Record<string, string>, number]>([
     ['a program', {}, 200],

@@ -42,7 +42,7 @@ test('a job that failed can run again as long as it is known', async () => {
 });
 
 test('where results take more room than there is, the oldest are forgotten first', async () => {
-  const limits = { maxHeldBytes: 10_000, maxAsyncBytes: 1_000 };
+  const limits = { maxHeldBytes: 16_000, maxAsyncBytes: 1_000 };
   endpoint = await startEndpoint(() => 'x'.repeat(4_000), { limits });
   const ids = [];
   for (let i = 0; i < 4; i++) {
@@ -56,7 +56,7 @@ test('where results take more room than there is, the oldest are forgotten first
 
 test('jobs that wait are never forgotten: more than there is room for are refused', async () => {
   const release = gate();
-  const limits = { maxHeldBytes: 2_000 };
+  const limits = { maxHeldBytes: 4_000 };
   endpoint = await startEndpoint(() => release.opened, { limits });
   const ids = [await endpoint.run('x'.repeat(900)), await endpoint.run('y'.repeat(900))];
   expect(await endpoint.call('POST', '/run', { input: 'z'.repeat(900) })).toEqual({
@@ -78,7 +78,7 @@ test('and so are more than may wait', async () => {
 });
 
 test('what was fetched of a stream takes no room, and what does not fit ends the job', async () => {
-  const limits = { maxHeldBytes: 5_000 };
+  const limits = { maxHeldBytes: 6_000 };
   const handler = async function* () {
     for (let i = 0; i < 10; i++) yield await Promise.resolve('x'.repeat(1_000));
   };

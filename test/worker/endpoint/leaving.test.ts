@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { MiddlewareHandler } from 'hono';
 
-import { SILENT_LOG } from '../../../src/base/log.ts';
+import { createLog } from '../../../src/base/log.ts';
 import { createJobTable } from '../../../src/worker/endpoint/job-table.ts';
 import { ENDPOINT_LIMITS } from '../../../src/worker/endpoint/limits.ts';
 import { createRoutes } from '../../../src/worker/endpoint/routes.ts';
@@ -28,11 +28,35 @@ test('a client that has gone leaves its job running', async () => {
   expect(await endpoint.settled(id)).toMatchObject({ status: 'COMPLETED', output: 'late' });
 });
 
-test('a reader that has gone takes no piece with it', async () => {
+/** The endpoint's addresses without a server: a request ends when the test says so. */
+function openRoutes() {
   const jobs = createJobTable({ limits: ENDPOINT_LIMITS, onEnd: () => undefined });
   const callers: MiddlewareHandler = (_, go) => go();
-  const parts = { callers, jobs, limits: ENDPOINT_LIMITS, isReady: () => true, log: SILENT_LOG };
-  const routes = createRoutes(parts);
+  const lines: string[] = [];
+  const log = createLog({ write: (line) => lines.push(line) });
+  const routes = createRoutes({ callers, jobs, limits: ENDPOINT_LIMITS, isReady: () => true, log });
+  return { jobs, routes, lines };
+}
+
+test('a client that goes in the middle of its request is no fault', async () => {
+  const { routes, lines } = openRoutes();
+  const leave = new AbortController();
+  const body = new ReadableStream({
+    start(stream) {
+      stream.enqueue(new TextEncoder().encode('{"input":'));
+      leave.signal.addEventListener('abort', () => stream.error(new Error('aborted')));
+    },
+  });
+  const init = { method: 'POST', body, duplex: 'half', signal: leave.signal } as RequestInit;
+  const gone = routes.request('/run', init);
+  await Promise.resolve();
+  leave.abort();
+  expect((await gone).status).toBe(400);
+  expect(lines).toEqual([]);
+});
+
+test('a reader that has gone takes no piece with it', async () => {
+  const { jobs, routes } = openRoutes();
   const request = { webhook: undefined, executionTimeout: undefined, ttl: undefined, bytes: 0 };
   const { id } = jobs.submit({ input: 1, ...request }, false);
   const leave = new AbortController();

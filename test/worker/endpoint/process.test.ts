@@ -64,9 +64,14 @@ describe('SIGTERM', () => {
     const before = await endpoint.run({});
     const slow = await endpoint.run({ slow: true });
     await server.logged('started');
+    const waits = await endpoint.run({});
     server.kill('SIGTERM');
     await server.logged('winding up');
     expect(await endpoint.status(before)).toMatchObject({ output: 'before' });
+    expect(await endpoint.status(waits)).toMatchObject({
+      status: 'FAILED',
+      error: expect.stringContaining('stopped before the job began'),
+    });
     expect(await endpoint.call('POST', '/run', { input: {} })).toEqual({
       status: 503,
       body: { error: expect.stringContaining('takes no more jobs') },

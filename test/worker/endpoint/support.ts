@@ -34,18 +34,19 @@ export interface TestEndpointOptions {
   options?: WorkerOptions;
   limits?: Partial<EndpointLimits>;
   key?: string;
+  host?: string;
 }
 
 /** An endpoint in this process. */
 export async function startEndpoint(
   handler: AnyHandler,
-  { options = {}, limits = {}, key }: TestEndpointOptions = {},
+  { options = {}, limits = {}, key, host = 'localhost' }: TestEndpointOptions = {},
 ): Promise<TestEndpoint> {
   let text = '';
   const stop = new AbortController();
   const { promise: listening, resolve, reject } = Promise.withResolvers<string>();
   const ended = runEndpoint(handler, options, {
-    host: 'localhost',
+    host,
     port: 0,
     key,
     workerId: 'w1',

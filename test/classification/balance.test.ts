@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 
 import type { ClassCount } from '../../src/classification/data-report.ts';
-import { balanceOf, epochOrder } from '../../src/classification/sampler.ts';
+import { balanceOf, rowWeights } from '../../src/classification/balance.ts';
+import { epochOrder } from '../../src/training/sampler.ts';
 import { sample } from './support.ts';
 
 const counts = (...train: number[]): ClassCount[] =>
@@ -10,8 +11,6 @@ const images = (...sizes: number[]) =>
   sizes.flatMap((size, label) =>
     Array.from({ length: size }, (_, i) => sample({ id: `${label}/${i}`, url: 'u', label })),
   );
-const shown = (order: readonly { label: number }[], label: number): number =>
-  order.filter((s) => s.label === label).length;
 
 describe('balance', () => {
   test('is not touched up to 3:1, unless it is asked for', () => {
@@ -49,33 +48,21 @@ describe('balance', () => {
   });
 });
 
-describe('the order of an epoch', () => {
-  const set = images(12, 4);
+describe('how often an image is shown', () => {
+  const shownOf = (sizes: readonly number[], sampling: number): number[] => {
+    const set = images(...sizes);
+    const weights = rowWeights(set, sampling);
+    const order = epochOrder({ count: set.length, seed: 1, epoch: 0, ...(weights && { weights }) });
+    return sizes.map((_, label) => [...order].filter((row) => set[row]?.label === label).length);
+  };
 
-  test('shows each image once where nothing is balanced, and seed and epoch decide how', () => {
-    const order = epochOrder(set, { seed: 1, epoch: 1, sampling: 0 });
-    expect(order.map(({ id }) => id).sort()).toEqual(set.map(({ id }) => id).sort());
-    expect(epochOrder(set, { seed: 1, epoch: 1, sampling: 0 })).toEqual(order);
-    expect(epochOrder(set, { seed: 1, epoch: 2, sampling: 0 })).not.toEqual(order);
-    expect(epochOrder(set, { seed: 2, epoch: 1, sampling: 0 })).not.toEqual(order);
-    expect(set[0]?.id).toBe('0/0');
+  test('is once where nothing is balanced', () => {
+    expect(rowWeights(images(3, 1), 0)).toBeUndefined();
+    expect(shownOf([12, 4], 0)).toEqual([12, 4]);
   });
 
-  test('shows classes equally often at 1, and in between by the root', () => {
-    const equal = epochOrder(set, { seed: 1, epoch: 1, sampling: 1 });
-    expect([shown(equal, 0), shown(equal, 1)]).toEqual([8, 8]);
-    const root = epochOrder(images(90, 10), { seed: 1, epoch: 1, sampling: 0.5 });
-    expect([shown(root, 0), shown(root, 1)]).toEqual([75, 25]);
-  });
-
-  test('shows no image again before all others of its class, from epoch to epoch', () => {
-    const seen = [1, 2, 3].flatMap((epoch) => epochOrder(set, { seed: 5, epoch, sampling: 1 }));
-    const times = (label: number): number[] => {
-      const by = new Map<string, number>();
-      for (const { id } of seen.filter((s) => s.label === label)) by.set(id, (by.get(id) ?? 0) + 1);
-      return [...by.values()];
-    };
-    expect(times(0)).toEqual(new Array<number>(12).fill(2));
-    expect(times(1)).toEqual(new Array<number>(4).fill(6));
+  test('makes classes equally frequent at 1, and goes half of the way, by the root, at one half', () => {
+    expect(shownOf([12, 4], 1)).toEqual([8, 8]);
+    expect(shownOf([90, 10], 0.5)).toEqual([75, 25]);
   });
 });

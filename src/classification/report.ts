@@ -1,0 +1,209 @@
+import { HandlerError, messageOf, StoppedError, toHandlerError } from '../base/errors.ts';
+import { redact } from '../base/redact.ts';
+import { timeLimit } from '../flow/time-limit.ts';
+import type { EndStatus, HeldRow } from '../job/held-row.ts';
+import type { Values } from '../job/known-columns.ts';
+import { followContext } from '../job/stop.ts';
+import type { Database } from '../supabase/database.ts';
+import type { JobContext } from '../worker/types.ts';
+import type { DataReport } from './data-report.ts';
+import type { EpochRow } from './epoch-row.ts';
+import { createEpochRows } from './epoch-rows.ts';
+import type { ClassificationInput } from './input.ts';
+import { failedOutput, type ClassificationOutput, type CompletedParts } from './output.ts';
+import { openRunRow, type BestEpoch } from './run-row.ts';
+
+export interface ReportOptions {
+  input: Pick<ClassificationInput, 'training_run_id' | 'config'>;
+  database: Database;
+  context: JobContext;
+}
+
+/** What is told of a run while it goes on; the latest counts. */
+export type RunNews =
+  | { stage: 'pictures' | 'features'; done: number; total: number }
+  | {
+      stage: 'training';
+      epoch: number;
+      epochs: number;
+      step: number;
+      steps: number;
+      loss: number;
+      learning_rate: number;
+      seconds_left: number;
+      best_val_acc: number | null;
+    }
+  | { stage: 'evaluating' | 'exporting' | 'uploading' };
+
+/** Everything a training job tells: its row, its epochs' rows, its progress, its output. */
+export interface Report {
+  /** Aborts when the job is to stop, for whichever reason; the reason is a StoppedError. */
+  readonly signal: AbortSignal;
+  /** Follows it at once, but for a shutdown with a delay: what was learnt is to be brought to safety. */
+  readonly endSignal: AbortSignal;
+  /** Stops the job as if from outside. */
+  readonly stopWith: (reason: unknown) => void;
+  readonly warn: (message: string) => void;
+  /** The run is under way: the row says so from here on. `isRerun`: it was already, in an earlier attempt. */
+  start(): Promise<{ isRerun: boolean }>;
+  progress(news: RunNews): void;
+  data(report: DataReport): void;
+  /** Epochs so far, of an earlier attempt; rows of later ones are forgotten. */
+  begin(rows: readonly EpochRow[]): Promise<void>;
+  epoch(row: EpochRow): void;
+  best(epoch: BestEpoch): void;
+  /** Seconds since the start. */
+  readonly seconds: number;
+  /** Is the job to run again, here or elsewhere? */
+  readonly isInterrupted: boolean;
+  /**
+   * The model is stored: the row says so, with where.
+   * @throws StoppedError `superseded`: a later run of the job has the row.
+   */
+  complete(parts: CompletedParts): Promise<void>;
+  output(parts: CompletedParts): ClassificationOutput;
+  /**
+   * The job ends early. Says so in the row, unless the page cancelled it.
+   * @throws StoppedError `shutdown`: the row stays `training`, so that the job can run again elsewhere; `superseded`: a
+   * later run of the job has the row.
+   */
+  abandon(error: unknown): Promise<ClassificationOutput>;
+}
+
+const SETTLE_MS = 60_000;
+const SETTLE_STOPPED_MS = 5_000;
+const ERROR_MESSAGE_CHARS = 1_000;
+const TRACEBACK_CHARS = 8_000;
+
+export function openReport({ input, database, context }: ReportOptions): Report {
+  const { log } = context;
+  const { training_run_id: runId } = input;
+  const begun = performance.now();
+  const stop = followContext(context);
+  const warnings: string[] = [];
+  let row: HeldRow | undefined;
+  let data: DataReport | undefined;
+  let epoch: number | undefined;
+  let best: BestEpoch | undefined;
+
+  const warn = (message: string): void => {
+    log.warn(message);
+    if (!warnings.includes(message)) warnings.push(message);
+  };
+  const epochRows = createEpochRows(database, runId, warn);
+  const secondsNow = (): number => Math.round(performance.now() - begun) / 1_000;
+
+  const flush = async (limitMs: number): Promise<void> => {
+    using limit = timeLimit(
+      limitMs,
+      undefined,
+      () => new HandlerError('timeout', 'there was no time left for it'),
+    );
+    await epochRows.flush(limit.signal);
+  };
+
+  const early = (status: 'CANCELLED' | 'FAILED', error: HandlerError): ClassificationOutput =>
+    failedOutput(status, { training_run_id: runId, warnings, seconds: secondsNow(), data }, error);
+
+  /** The model is stored, or the run failed for a reason of its own: neither changes with what the row says. */
+  const endRow = async (status: EndStatus, columns: Values = {}): Promise<void> => {
+    await row?.end(status, columns).catch((fault: unknown) => {
+      if (fault instanceof StoppedError && fault.code === 'superseded') throw fault;
+      warn(`the run's row could not be written as ${status}: ${messageOf(fault)}`);
+    });
+  };
+
+  return {
+    signal: stop.signal,
+    endSignal: stop.endSignal,
+    stopWith: stop.stopWith,
+    warn,
+    get seconds() {
+      return secondsNow();
+    },
+    async start() {
+      // Stopped before it began: a job that runs again elsewhere leaves no trace, and a cancelled one says so.
+      if (stop.reason?.code === 'shutdown') throw stop.reason;
+      const opened = await openRunRow({
+        database,
+        runId,
+        progress: () => ({ epoch, best }),
+        onStopped: stop.stopWith,
+        log,
+        warn,
+      });
+      row = opened;
+      stop.signal.throwIfAborted();
+      return { isRerun: opened.isRerun };
+    },
+    progress(news) {
+      if (news.stage === 'training') ({ epoch } = news);
+      context.progress(news);
+    },
+    data(report) {
+      data = report;
+      for (const text of report.warnings) warn(`[Data] ${text}`);
+    },
+    async begin(rows) {
+      epoch = Math.min(input.config.epochs, rows.length + 1);
+      await epochRows.clearAfter(rows.length);
+      // They are there already, unless they are those of another run that this one goes on from.
+      for (const row of rows) epochRows.add(row);
+    },
+    epoch: (done) => {
+      epochRows.add(done);
+    },
+    best: (found) => {
+      best = found;
+    },
+    get isInterrupted() {
+      return stop.reason?.code === 'shutdown' || stop.reason?.code === 'superseded';
+    },
+    async complete({ model_url, onnx_url }) {
+      await flush(SETTLE_MS);
+      await endRow('completed', { model_url, onnx_url, error_traceback: null }).finally(() => stop.release());
+    },
+    output: (parts) => ({
+      status: 'COMPLETED',
+      training_run_id: runId,
+      ...parts,
+      warnings,
+      seconds: secondsNow(),
+    }),
+    async abandon(thrown) {
+      const error = stop.reason ?? toHandlerError(thrown);
+      if (error.code === 'superseded') {
+        log.warn('a later run of this job has taken over; this one stops');
+        await row?.letGo();
+        stop.release();
+        throw error;
+      }
+      if (error.code === 'shutdown') {
+        using limit = timeLimit(stop.leaveMs(error), undefined);
+        await row?.leave(limit.signal).catch((fault: unknown) => {
+          log.warn("the run's row could not be left in order", { error: messageOf(fault) });
+        });
+        stop.release();
+        throw error;
+      }
+      log.error('the job ended early', { code: error.code, error: error.message });
+      await flush(SETTLE_STOPPED_MS);
+      const isCancelled = error.code === 'cancelled';
+      await (isCancelled ? endRow('cancelled') : endRow('failed', faultColumns(error))).finally(() =>
+        stop.release(),
+      );
+      return early(isCancelled ? 'CANCELLED' : 'FAILED', error);
+    },
+  };
+}
+
+function faultColumns(error: HandlerError): Values {
+  const stacks = [
+    error.stack ?? error.message,
+    ...(error.cause instanceof Error ? [error.cause.stack ?? ''] : []),
+  ];
+  return {
+    error_message: error.message.slice(0, ERROR_MESSAGE_CHARS),
+    error_traceback: redact(stacks.join('\ncaused by: ')).slice(0, TRACEBACK_CHARS),
+  };
+}

@@ -1,0 +1,24 @@
+import { readSettings, type Settings } from '../base/settings.ts';
+import { createHttp, type Http } from '../http/http.ts';
+import { createWholeDecoder, type DecodeWhole } from '../image/decode.ts';
+
+/** What outlives a job. */
+export interface ClassificationTools {
+  settings: Settings;
+  /** For models, checkpoints and the webhook; pictures are fetched as each job says. */
+  http: Http;
+  /** Its bound on memory holds for all jobs together. */
+  decode: DecodeWhole;
+  /** How long Supabase may be away before a job ends; two minutes by default. */
+  patienceMs?: number;
+  /** Where runs keep what they need on the disk; a folder of the system's own for passing files by default. */
+  runsFolder?: string;
+  /** Time between two checkpoints at least; 20 seconds by default. */
+  checkpointIntervalMs?: number;
+  close(): Promise<void>;
+}
+
+export function createClassificationTools(settings: Settings = readSettings()): ClassificationTools {
+  const http = createHttp({ allowPrivateHosts: settings.ALLOW_PRIVATE_HOSTS ?? false });
+  return { settings, http, decode: createWholeDecoder(), close: () => http.close() };
+}
