@@ -92,6 +92,10 @@ test('a run goes from its request to its points, and its result is kept', async 
   expect((await rowOf(cloud.supabase, id)).result).toMatchObject({
     status: 'success',
     processed_count: PRODUCTS,
+    // What metrics read.
+    performance: {
+      stages: { embed: { working_seconds: expect.any(Number), held_back_seconds: expect.any(Number) } },
+    },
   });
 });
 

@@ -79,6 +79,7 @@ describe.each(RUN_KIND_NAMES)('a run of the kind %s whose row is behind', (kind)
       { status: 'COMPLETED', output: { status: 'cancelled' } },
       { status: 'cancelled' },
     ],
+    ['in capitals', { status: 'COMPLETED', output: { status: 'CANCELLED' } }, { status: 'cancelled' }],
     [
       'over with an error',
       { status: 'COMPLETED', output: { status: 'error', error: 'mixed models' } },
@@ -143,13 +144,19 @@ describe('a completed run', () => {
     runpod.jobs.set('g', {
       id: 'g',
       status: 'COMPLETED',
-      output: { status: 'COMPLETED', model_url: 'cls-models/a' },
+      output: {
+        status: 'COMPLETED',
+        model_url: 'cls-models/a',
+        metrics: { best_val_acc: 91.5, best_epoch: 3 },
+      },
     });
     runpod.jobs.set('b', { id: 'b', status: 'COMPLETED', output: { status: 'COMPLETED' } });
     await reconcile(runs);
     expect(await rowOf(supabase, good ?? '')).toMatchObject({
       status: 'completed',
       model_url: 'cls-models/a',
+      best_accuracy: 91.5,
+      best_epoch: 3,
     });
     expect(await rowOf(supabase, bad ?? '')).toMatchObject({
       status: 'failed',
