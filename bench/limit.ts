@@ -108,7 +108,7 @@ const byThreads =
     images / Math.max(seconds * cpu.freeShare, cpu.seconds / threads);
 
 /** The fastest of batches and threads, looked for shortly, twice. */
-async function bestVariant(inference: RunningContender): Promise<Variant> {
+async function probe(inference: RunningContender): Promise<{ best: Variant; oneThread: number }> {
   const variants = BATCH_SIZES.flatMap((batchSize) => THREADS.map((threads) => ({ batchSize, threads })));
   const rates = variants.map((): number[] => []);
   for (let round = 0; round < 2; round += 1) {
@@ -119,7 +119,9 @@ async function bestVariant(inference: RunningContender): Promise<Variant> {
   for (const { variant, rate: best } of found) {
     say(`  batch ${variant.batchSize}, ${variant.threads} threads: ${best.toFixed(1)} images/s`);
   }
-  return found.reduce((a, b) => (b.rate > a.rate ? b : a)).variant;
+  const single = found.flatMap(({ variant, rate }) => (variant.threads === 1 ? [rate] : []));
+  const best = found.reduce((a, b) => (b.rate > a.rate ? b : a)).variant;
+  return { best, oneThread: Math.max(...single) };
 }
 
 type Contenders = Record<Exclude<keyof Round, 'two'>, RunningContender>;
@@ -162,7 +164,7 @@ async function bench(plan: Plan): Promise<void> {
     transformers: await start('transformers'),
   };
   say('inference alone');
-  const best = await bestVariant(all.inference);
+  const { best, oneThread } = await probe(all.inference);
   const rounds: Round[] = [];
   for (let i = 0; i < plan.rounds; i += 1) {
     say(`round ${i + 1} of ${plan.rounds}`);
@@ -173,12 +175,19 @@ async function bench(plan: Plan): Promise<void> {
   }
   say('memory');
   const memory = await measureMemory(setup, plan.memoryScale);
-  report(rounds, memory.bytesPerImage);
+  report({ rounds, oneThread, bytesPerImage: memory.bytesPerImage });
 }
 
 const rounded = (value: number): number => Math.round(value * 1_000) / 1_000;
 
-function report(rounds: readonly Round[], bytesPerImage: number): void {
+interface Measured {
+  rounds: readonly Round[];
+  /** The model's images a second on one thread, at the best of the batches. */
+  oneThread: number;
+  bytesPerImage: number;
+}
+
+function report({ rounds, oneThread, bytesPerImage }: Measured): void {
   const of = (figure: (round: Round) => number): number => rounded(median(rounds.map(figure)));
   const ratios = (rate: Rate): Record<string, number> => ({
     images_per_second: of(({ pipeline }) => rate(pipeline)),
@@ -195,9 +204,14 @@ function report(rounds: readonly Round[], bytesPerImage: number): void {
   }
   const [clock, share] = [byClock, byShare].map((rate) => of((round) => limitOf(round, rate)));
   say('limit'.padEnd(28) + columns(clock, share));
+  // Threads of one run wait for each other, most of all where others take a core: a run on each core does not.
+  const apart = 1 / (1 / of((round) => byShare(round.decoding)) + 1 / (oneThread * availableParallelism()));
+  say('limit, a run on each core'.padEnd(28) + columns('', rounded(apart)));
   const [byTheClock, onFreeShare] = [ratios(byClock), ratios(byShare)];
   for (const [name, value] of Object.entries(byTheClock))
     say(name.padEnd(28) + columns(value, onFreeShare[name]));
+  const againstApart = of((round) => byShare(round.pipeline)) / apart;
+  say('vs a run on each core'.padEnd(28) + columns('', rounded(againstApart)));
   const figures = {
     ...byTheClock,
     bytes_per_image: rounded(bytesPerImage),
