@@ -60,6 +60,7 @@ export async function runJob(job: TakenJob, control: JobControl, parts: RunJobPa
   const state = { isStream, ended: new AbortController() };
   try {
     const result = await settle({ job, control, parts, log, state, report: progress.report });
+    control.settle();
     clearTimeout(timer);
     await progress.finish(flushMs(control));
     if (result === undefined) {

@@ -151,6 +151,19 @@ describe('a worker that is to be replaced', () => {
     expect(await worker.ended).toBe(0);
   });
 
+  test('says so with the later of two results that are ready at once', async () => {
+    worker = await startWorker(simulator, {
+      handler: 'async () => { await sleep(Math.max(0, globalThis.both - Date.now())); return 1; }',
+      before: 'globalThis.both = Date.now() + 2000;',
+      options: '{ concurrency: 2, refreshWorker: true }',
+    });
+    const ids = [simulator.submit({}), simulator.submit({})];
+    const results = await Promise.all(ids.map((id) => resultOf(simulator, id)));
+    const [earlier, later] = results.toSorted((a, b) => a.time - b.time);
+    expect([earlier?.stopPod, later?.stopPod]).toEqual([undefined, true]);
+    expect(await worker.ended).toBe(0);
+  });
+
   test('by the word of a handler', async () => {
     worker = await startWorker(simulator, { handler: 'async () => ({ a: 1, refresh_worker: true })' });
     const result = await resultOf(simulator, simulator.submit({}));
