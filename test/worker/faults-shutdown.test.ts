@@ -137,6 +137,25 @@ describe('a process that cannot go on', () => {
   });
 });
 
+test('a job that is on its way when something fails outside of all jobs is answered as well', async () => {
+  worker = await startWorker(simulator, {
+    handler: 'async () => 1',
+    before: `
+      import { writeSync } from 'node:fs';
+      setTimeout(() => {
+        writeSync(2, 'busy');
+        const until = Date.now() + 1500;
+        while (Date.now() < until);
+        throw new Error('stray');
+      }, 1500);`,
+  });
+  await taken();
+  await worker.logged('busy');
+  const id = simulator.submit({});
+  expect(await worker.ended).toBe(1);
+  expect((await errorOf(simulator, id)).error_code).toBe('worker_failed');
+});
+
 describe('a worker that is to be replaced', () => {
   test('says so with its last result and ends', async () => {
     worker = await startWorker(simulator, {
