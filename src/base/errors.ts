@@ -139,17 +139,26 @@ export class StoppedError extends HandlerError {
 
 /** True for errors of any realm: under jest, a native addon's errors are not `instanceof Error`. */
 export function isError(value: unknown): value is Error {
-  return value instanceof Error || isNativeError(value);
+  try {
+    return isNativeError(value) || value instanceof Error;
+  } catch {
+    // A proxy may refuse even this.
+    return false;
+  }
 }
 
-/** The message of anything that was thrown, redacted. */
+/** The message of anything that was thrown, redacted. Never throws: not every error is one that can be read. */
 export function messageOf(value: unknown): string {
-  return redact(isError(value) ? value.message : String(value));
+  try {
+    return redact(String(isError(value) ? value.message : value));
+  } catch {
+    return 'something was thrown that cannot be read';
+  }
 }
 
 /** Anything thrown as a HandlerError; what is none becomes `internal`, with the original as its cause. */
 export function toHandlerError(value: unknown): HandlerError {
-  return value instanceof HandlerError
+  return isError(value) && value instanceof HandlerError
     ? value
     : new HandlerError('internal', messageOf(value), { cause: value });
 }
