@@ -62,6 +62,8 @@ export function toStoreError(attempted: Attempted, outcome: Outcome, refusal: Re
     if (MISSING_FUNCTION.has(storeCode))
       return error('supabase_missing_function', '; apply supabase/migrations');
     if (storeCode.startsWith('23')) return error('supabase_constraint');
+    // Larger than the database takes, an entry of an index say: PostgREST calls that a server error.
+    if (storeCode.startsWith('54')) return error('supabase_rejected');
     if (UNAUTHORIZED.has(storeCode)) return error('supabase_unauthorized', '; check the service role key');
   }
   if (status === 401 || status === 403) return error('supabase_unauthorized', '; check the service role key');
