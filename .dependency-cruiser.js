@@ -17,6 +17,8 @@ const MAY_IMPORT = {
   classification: ['job', 'worker', 'training', 'model', 'image', 'onnx', 'supabase', 'http', 'flow', 'base'],
   embedding: ['job', 'worker', 'model', 'image', 'supabase', 'qdrant', 'http', 'telemetry', 'flow', 'base'],
   local: ['supabase', 'qdrant', 'image', 'http', 'flow', 'base'],
+  api: ['embedding', 'classification', 'job', 'supabase', 'qdrant', 'http', 'flow', 'base'],
+  cli: ['api', 'embedding', 'worker', 'http', 'flow', 'base'],
   demo: [
     'local',
     'classification',
@@ -44,7 +46,7 @@ const OWNED = {
   '@qdrant/.*': '^src/qdrant/',
   pino: '^src/base/',
   hono: '^src/(api|worker/endpoint)/',
-  '@hono/node-server': '^src/(api|worker/endpoint)/',
+  '@hono/node-server': '^src/http/',
   'runpod-sdk': '^src/(api|demo)/',
   '@opentelemetry/.*': '^src/telemetry/',
 };
@@ -84,6 +86,21 @@ export default {
       severity: 'error',
       from: { path: '^(src|handlers)/' },
       to: { path: '^(test|bench|scripts)/' },
+    },
+    {
+      name: 'the-api-knows-of-a-job-its-input-alone',
+      severity: 'error',
+      from: { path: '^src/api/' },
+      to: {
+        path: '^src/(embedding|classification)/',
+        pathNot: '^src/(embedding|classification)/input\\.ts$',
+      },
+    },
+    {
+      name: 'the-api-loads-no-model-and-no-pictures',
+      severity: 'error',
+      from: { path: '^src/api/' },
+      to: { path: '^node_modules/(onnxruntime-(node|common)|sharp)/', reachable: true },
     },
     ...layers,
     ...owners,

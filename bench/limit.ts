@@ -11,7 +11,7 @@ import { startContender, type RunningContender } from './limit/contender.ts';
 import type { Figures, Variant } from './limit/contenders.ts';
 import { startImageServer } from './limit/image-server.ts';
 import { measureMemory } from './limit/memory.ts';
-import { measureMeter } from './limit/meter.ts';
+import { byClock, CONTENDERS, limitOf, report, say, type Rate, type Round } from './limit/report.ts';
 import { picturesFolder, prepare, type Setup } from './limit/setup.ts';
 
 interface Plan {
@@ -48,35 +48,8 @@ const QUICK: Plan = {
 const BATCH_SIZES = [1, 4, 8, 16];
 const THREADS = [1, 2];
 const PROBE_IMAGES = 16;
-/** With less of the cores to itself a run says little by the clock. */
-const QUIET_SHARE = 0.95;
 const BENCH_FOLDER = fileURLToPath(new URL('.', import.meta.url));
 const TRANSFORMERS = join(BENCH_FOLDER, 'node_modules', '@huggingface', 'transformers');
-
-const CONTENDERS = ['inference', 'decoding', 'pipeline', 'two', 'transformers', 'sequential'] as const;
-
-/** One round: all measured within minutes of each other. */
-type Round = Record<(typeof CONTENDERS)[number], Figures>;
-
-type Rate = (figures: Figures) => number;
-
-/** By the clock on the wall. */
-const byClock: Rate = ({ images, seconds }) => images / seconds;
-/** On what other programs left of the cores: what the clock would say on a machine of one's own, or nearly. */
-const byShare: Rate = ({ images, seconds, cpu }) => images / (seconds * cpu.freeShare);
-
-const say = (text: string): void => void process.stderr.write(`${text}\n`);
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const [low = NaN, high = NaN] = [sorted[sorted.length % 2 === 0 ? middle - 1 : middle], sorted[middle]];
-  return (low + high) / 2;
-}
-
-/** What the cores could do if each image took its decoding and its inference and nothing else. */
-const limitOf = ({ inference, decoding }: Round, rate: Rate): number =>
-  1 / (1 / rate(decoding) + 1 / rate(inference));
 
 /** Two runs of the same as one. */
 function together(a: Figures, b: Figures): Figures {
@@ -108,7 +81,7 @@ const byThreads =
     images / Math.max(seconds * cpu.freeShare, cpu.seconds / threads);
 
 /** The fastest of batches and threads, looked for shortly, twice. */
-async function bestVariant(inference: RunningContender): Promise<Variant> {
+async function probe(inference: RunningContender): Promise<{ best: Variant; oneThread: number }> {
   const variants = BATCH_SIZES.flatMap((batchSize) => THREADS.map((threads) => ({ batchSize, threads })));
   const rates = variants.map((): number[] => []);
   for (let round = 0; round < 2; round += 1) {
@@ -119,7 +92,9 @@ async function bestVariant(inference: RunningContender): Promise<Variant> {
   for (const { variant, rate: best } of found) {
     say(`  batch ${variant.batchSize}, ${variant.threads} threads: ${best.toFixed(1)} images/s`);
   }
-  return found.reduce((a, b) => (b.rate > a.rate ? b : a)).variant;
+  const single = found.flatMap(({ variant, rate }) => (variant.threads === 1 ? [rate] : []));
+  const best = found.reduce((a, b) => (b.rate > a.rate ? b : a)).variant;
+  return { best, oneThread: Math.max(...single) };
 }
 
 type Contenders = Record<Exclude<keyof Round, 'two'>, RunningContender>;
@@ -162,7 +137,7 @@ async function bench(plan: Plan): Promise<void> {
     transformers: await start('transformers'),
   };
   say('inference alone');
-  const best = await bestVariant(all.inference);
+  const { best, oneThread } = await probe(all.inference);
   const rounds: Round[] = [];
   for (let i = 0; i < plan.rounds; i += 1) {
     say(`round ${i + 1} of ${plan.rounds}`);
@@ -173,51 +148,8 @@ async function bench(plan: Plan): Promise<void> {
   }
   say('memory');
   const memory = await measureMemory(setup, plan.memoryScale);
-  report(rounds, memory.bytesPerImage);
-}
-
-const rounded = (value: number): number => Math.round(value * 1_000) / 1_000;
-
-function report(rounds: readonly Round[], bytesPerImage: number): void {
-  const of = (figure: (round: Round) => number): number => rounded(median(rounds.map(figure)));
-  const ratios = (rate: Rate): Record<string, number> => ({
-    images_per_second: of(({ pipeline }) => rate(pipeline)),
-    vs_limit: of((round) => rate(round.pipeline) / limitOf(round, rate)),
-    vs_transformers_js: of(({ pipeline, transformers }) => rate(pipeline) / rate(transformers)),
-    vs_sequential: of(({ pipeline, sequential }) => rate(pipeline) / rate(sequential)),
-    two_collections_vs_one: of(({ two, pipeline }) => rate(two) / rate(pipeline)),
-  });
-  say(`\n${'images a second, median'.padEnd(28)}${columns('clock', 'free share', 'CPU ms/image')}`);
-  for (const name of CONTENDERS) {
-    const cpu = of((round) => (round[name].cpu.seconds * 1_000) / round[name].images);
-    const [clock, share] = [byClock, byShare].map((rate) => of((round) => rate(round[name])));
-    say(name.padEnd(28) + columns(clock, share, cpu));
-  }
-  const [clock, share] = [byClock, byShare].map((rate) => of((round) => limitOf(round, rate)));
-  say('limit'.padEnd(28) + columns(clock, share));
-  const [byTheClock, onFreeShare] = [ratios(byClock), ratios(byShare)];
-  for (const [name, value] of Object.entries(byTheClock))
-    say(name.padEnd(28) + columns(value, onFreeShare[name]));
-  const figures = {
-    ...byTheClock,
-    bytes_per_image: rounded(bytesPerImage),
-    event_loop_delay_p99_ms: of(({ pipeline, two }) =>
-      Math.max(pipeline.delayP99Ms ?? NaN, two.delayP99Ms ?? NaN),
-    ),
-  };
-  say(`${'bytes_per_image'.padEnd(28)}${columns(figures.bytes_per_image)}`);
-  say(`${'event_loop_delay_p99_ms'.padEnd(28)}${columns(figures.event_loop_delay_p99_ms)}`);
-  say(`${'meter, us an image'.padEnd(28)}${columns(rounded(measureMeter()))}`);
-  const free = Math.min(...rounds.flatMap((round) => CONTENDERS.map((name) => round[name].cpu.freeShare)));
-  if (free < QUIET_SHARE) {
-    const others = Math.round((1 - free) * 100);
-    say(`Other programs took up to ${others} % of the cores meanwhile: compare the column of the free share`);
-  }
+  const figures = report({ rounds, oneThread, bytesPerImage: memory.bytesPerImage });
   if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(figures)}\n`);
-}
-
-function columns(...values: (string | number | undefined)[]): string {
-  return values.map((value) => String(value ?? '').padStart(14)).join('');
 }
 
 await bench(process.argv.includes('--quick') ? QUICK : FULL);

@@ -29,6 +29,7 @@ export {
   ImageError,
   InputError,
   ModelError,
+  RunPodError,
   SettingsError,
   StoppedError,
   StoreError,

@@ -135,23 +135,23 @@ export function refOf(i: number, url: string, collections: number): ImageRef {
 
 /** The rewritten model alone, in the product's own thread: one session, batch after batch of the same pictures. */
 function inference(setup: Setup): Contender {
-  const models = new Map<string, Promise<EmbeddingModel>>();
-  return async (images, { batchSize = 1, threads = 1 }) => {
+  let loaded: { key: string; model: EmbeddingModel } | undefined;
+  const side = vitPreprocessing.crop?.width ?? 0;
+  const pixelsOf = (count: number): Uint8Array =>
+    Uint8Array.from({ length: count * side * side * 3 }, (_, i) => (i * 7) % 251);
+  const load = async (batchSize: number, threads: number): Promise<EmbeddingModel> => {
     const key = `${batchSize} ${threads}`;
-    const loading =
-      models.get(key) ??
-      loadEmbeddingModel({
-        ...CPU,
-        modelType: MODEL_TYPE,
-        modelDir: modelsFolder(setup),
-        batchSize,
-        threads,
-        sessions: 1,
-      });
-    models.set(key, loading);
-    const model = await loading;
-    const side = vitPreprocessing.crop?.width ?? 0;
-    const pixels = Uint8Array.from({ length: batchSize * side * side * 3 }, (_, i) => (i * 7) % 251);
+    if (loaded?.key === key) return loaded.model;
+    await loaded?.model.close();
+    const where = { modelType: MODEL_TYPE, modelDir: modelsFolder(setup) } as const;
+    const model = await loadEmbeddingModel({ ...CPU, ...where, batchSize, threads, sessions: 1 });
+    await model.embed(pixelsOf(batchSize), batchSize);
+    loaded = { key, model };
+    return model;
+  };
+  return async (images, { batchSize = 1, threads = 1 }) => {
+    const model = await load(batchSize, threads);
+    const pixels = pixelsOf(batchSize);
     const batches = Math.ceil(images / batchSize);
     return timed(setup, batches * batchSize, async () => {
       // Two at a time, so that the thread never waits for this one.

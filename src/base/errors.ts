@@ -94,6 +94,17 @@ export class StoreError extends HandlerError {
   }
 }
 
+/** RunPod's API refused, failed, or did not answer. `code` begins with `runpod_`. */
+export class RunPodError extends HandlerError {
+  override readonly name = 'RunPodError';
+  /** HTTP status, where there was an answer. */
+  readonly status: number | undefined;
+  constructor(code: string, message: string, options: HandlerErrorOptions & { status?: number } = {}) {
+    super(code, message, options);
+    this.status = options.status;
+  }
+}
+
 /** A model file is missing, does not fit the catalogue, or cannot run on what was promised. */
 export class ModelError extends HandlerError {
   override readonly name = 'ModelError';
@@ -128,17 +139,26 @@ export class StoppedError extends HandlerError {
 
 /** True for errors of any realm: under jest, a native addon's errors are not `instanceof Error`. */
 export function isError(value: unknown): value is Error {
-  return value instanceof Error || isNativeError(value);
+  try {
+    return isNativeError(value) || value instanceof Error;
+  } catch {
+    // A proxy may refuse even this.
+    return false;
+  }
 }
 
-/** The message of anything that was thrown, redacted. */
+/** The message of anything that was thrown, redacted. Never throws: not every error is one that can be read. */
 export function messageOf(value: unknown): string {
-  return redact(isError(value) ? value.message : String(value));
+  try {
+    return redact(String(isError(value) ? value.message : value));
+  } catch {
+    return 'something was thrown that cannot be read';
+  }
 }
 
 /** Anything thrown as a HandlerError; what is none becomes `internal`, with the original as its cause. */
 export function toHandlerError(value: unknown): HandlerError {
-  return value instanceof HandlerError
+  return isError(value) && value instanceof HandlerError
     ? value
     : new HandlerError('internal', messageOf(value), { cause: value });
 }

@@ -16,6 +16,19 @@ export function inputJsonSchema(schema: z.ZodType, about: { $id: string; title: 
   return { $schema, ...about, ...(allowNulls(body) as JsonSchema) };
 }
 
+/** The same schema, whose objects take no keys but those that it names. */
+export function closedObjects(schema: JsonSchema): JsonSchema {
+  return close(schema) as JsonSchema;
+}
+
+function close(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(close);
+  if (!isObject(node)) return node;
+  const closed = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, close(value)]));
+  if (!isObject(node.properties) || node.additionalProperties !== undefined) return closed;
+  return { ...closed, additionalProperties: false };
+}
+
 /**
  * Paths of the keys that the schema (made by `inputJsonSchema`) does not name, at every depth and each once; keys inside a list's items are
  * written as `images[].key`. A null is absent, and no key. Objects that take any key (a map of values) have no unknown ones.

@@ -1,6 +1,7 @@
 import { isNativeError } from 'node:util/types';
 
 const HIDDEN = '[redacted]';
+const UNREADABLE = '[unreadable]';
 
 /** Keys whose values are secrets wherever they stand: in job inputs, headers, settings and log fields. */
 const SECRET_KEY =
@@ -78,9 +79,18 @@ function redactAddress(address: string): string {
 
 /**
  * A copy with every secret key's value hidden and every string redacted; cycles and depth are cut. Errors keep their
- * name, code, message and cause; an error without a code is unexpected, and keeps its stack.
+ * name, code, message and cause; an error without a code is unexpected, and keeps its stack. What cannot be read (a
+ * getter that throws, say) says so in its place.
  */
 export function redactValue(value: unknown, depth = 8): unknown {
+  try {
+    return readValue(value, depth);
+  } catch {
+    return UNREADABLE;
+  }
+}
+
+function readValue(value: unknown, depth: number): unknown {
   if (typeof value === 'string') return redact(value);
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'function' || typeof value === 'symbol') return `[${typeof value}]`;
@@ -114,10 +124,10 @@ function redactError(error: Error, depth: number): Record<string, unknown> {
   const own = Object.entries(error).filter(([key, v]) => v !== undefined && !ERROR_KEYS.has(key));
   const coded = own.some(([key, v]) => key === 'code' && typeof v === 'string');
   return {
-    name: error.name,
-    message: redact(error.message),
+    name: redactValue(error.name, depth - 1),
+    message: redactValue(error.message, depth - 1),
     ...redactEntries(own, depth),
-    ...(coded || error.stack === undefined ? {} : { stack: redact(error.stack) }),
+    ...(coded || error.stack === undefined ? {} : { stack: redactValue(error.stack, depth - 1) }),
     ...(error.cause === undefined ? {} : { cause: redactValue(error.cause, depth - 1) }),
     ...(error instanceof AggregateError ? { errors: redactValue(error.errors, depth - 1) } : {}),
   };

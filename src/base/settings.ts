@@ -8,7 +8,25 @@ const flag = z
   .transform((v) => (v === undefined ? undefined : v === '1' || v === 'true'));
 const address = z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional();
 const secret = z.string().min(1).optional();
+/** Keys of callers, with commas between them; long enough not to be guessed. */
+const keys = z
+  .string()
+  .transform((text) => text.split(',').map((key) => key.trim()))
+  .pipe(
+    z.array(
+      z
+        .string()
+        .regex(/^[\x21-\x7e]{16,}$/, { error: 'expected keys of at least 16 characters, without blanks' }),
+    ),
+  )
+  .optional();
 const count = z.coerce.number({ error: 'expected a whole number' }).int().positive().optional();
+const port = z.coerce
+  .number({ error: 'expected a port' })
+  .int({ error: 'expected a port' })
+  .min(0, { error: 'expected a port' })
+  .max(65_535, { error: 'expected a port' })
+  .optional();
 /** OpenTelemetry's: what is wrong in one of them must keep no worker from its work. */
 const text = z.string().optional();
 /** The platform's own words for a level. One that is unknown here is no reason to refuse to work. */
@@ -78,6 +96,19 @@ export const SETTINGS_SCHEMA = z.object({
   RUNPOD_DEBUG_LEVEL: platformLevel,
   JOB_TIMEOUT_MS: count,
   LOCAL_ENDPOINT_KEY: secret,
+  RUNPOD_API_KEY: secret,
+  RUNPOD_ENDPOINT_EMBEDDING: z.string().optional(),
+  RUNPOD_ENDPOINT_CLS_TRAINING: z.string().optional(),
+  RUNPOD_JOBS_URL: address,
+  API_HOST: z.string().optional(),
+  API_PORT: port,
+  API_KEYS: keys,
+  API_RATE_PER_MINUTE: count,
+  API_PUBLIC_URL: address,
+  API_WEBHOOK_SECRET: z.string().min(16, { error: 'expected at least 16 characters' }).optional(),
+  API_RECONCILE_INTERVAL_MS: count,
+  API_EMBED_HERE: flag,
+  API_SEND_CREDENTIALS: flag,
 });
 
 export type Settings = z.infer<typeof SETTINGS_SCHEMA>;

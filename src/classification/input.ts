@@ -6,6 +6,8 @@ import { WITHOUT_MEANING } from './input-config.ts';
 import { effectiveLoading } from './input-loading.ts';
 import { CLASSIFICATION_FIELDS, type ClassificationInput, type LegacyDataset } from './input-schema.ts';
 
+export { TRAINING_CONFIG } from './input-config.ts';
+export { CLASSIFICATION_FIELDS } from './input-schema.ts';
 export type { ClassificationInput, LegacyDataset } from './input-schema.ts';
 
 /** A job's input as JSON Schema (draft 2020-12): every key by itself. */

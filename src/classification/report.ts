@@ -1,5 +1,6 @@
 import { HandlerError, messageOf, StoppedError, toHandlerError } from '../base/errors.ts';
 import { redact } from '../base/redact.ts';
+import { storableText } from '../base/storable-text.ts';
 import { timeLimit } from '../flow/time-limit.ts';
 import type { EndStatus, HeldRow } from '../job/held-row.ts';
 import type { Values } from '../job/known-columns.ts';
@@ -220,7 +221,7 @@ function faultColumns(error: HandlerError): Values {
     ...(error.cause instanceof Error ? [error.cause.stack ?? ''] : []),
   ];
   return {
-    error_message: error.message.slice(0, ERROR_MESSAGE_CHARS),
-    error_traceback: redact(stacks.join('\ncaused by: ')).slice(0, TRACEBACK_CHARS),
+    error_message: storableText(error.message, ERROR_MESSAGE_CHARS),
+    error_traceback: storableText(redact(stacks.join('\ncaused by: ')), TRACEBACK_CHARS),
   };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { messageOf, StoppedError, StoreError } from '../base/errors.ts';
+import { storableText } from '../base/storable-text.ts';
 import { abortable } from '../flow/time.ts';
 import type { Database, Filter } from '../supabase/database.ts';
 import type { Failure } from './tally.ts';
@@ -24,6 +25,8 @@ export interface FailureRowsOptions {
 }
 
 const ROWS_PER_WRITE = 200;
+/** Part of a unique index, whose entries have 2,704 bytes at most: whoever has longer ids sees their beginning. */
+const IMAGE_ID_CHARS = 300;
 const TABLE = 'embedding_job_failures';
 const FUNCTION = 'record_job_failures';
 
@@ -86,20 +89,20 @@ export function createFailureRows({ database, jobId, lease, warn }: FailureRowsO
     }
   };
 
-  const write = async (failures: readonly Failure[]): Promise<void> => {
-    if (absent || signal.aborted || failures.length === 0) return;
+  const write = async (rows: readonly Row[]): Promise<void> => {
+    if (absent || signal.aborted || rows.length === 0) return;
     try {
-      await record(failures.map(rowOf));
+      await record(rows);
     } catch (error) {
-      tolerate(`${failures.length} failed images could not be written to ${TABLE}`, error);
+      tolerate(`${rows.length} failed images could not be written to ${TABLE}`, error);
     }
   };
 
   const send = (): Promise<void> => {
-    const failures = waiting;
+    const rows = waiting.map(rowOf);
     waiting = [];
     // A row may come once in an upsert.
-    const unique = new Map(failures.map((f) => [JSON.stringify([f.collection, f.id, f.url]), f]));
+    const unique = new Map(rows.map((row) => [JSON.stringify([row.collection, row.image_id, row.url]), row]));
     writing = writing.then(() => write([...unique.values()]));
     return writing;
   };
@@ -133,7 +136,7 @@ export function createFailureRows({ database, jobId, lease, warn }: FailureRowsO
 function rowOf(failure: Failure): Row {
   return {
     collection: failure.collection,
-    image_id: failure.id,
+    image_id: storableText(failure.id, IMAGE_ID_CHARS),
     image_type: failure.type,
     url: failure.url,
     code: failure.code,

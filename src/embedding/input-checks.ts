@@ -46,7 +46,7 @@ function pairIssues(input: Fields): InputIssue[] {
 function sourceIssues(source: SourceConfig, fallback: string | undefined): InputIssue[] {
   const issues: InputIssue[] = [];
   const needs = (key: string, what: string): void => {
-    issues.push({ key: `source_config.${key}`, message: `is missing; expected ${what}` });
+    issues.push(needed(`source_config.${key}`, what));
   };
   if (source.type !== 'cutouts' && (source.product_collection ?? fallback) === undefined) {
     needs('product_collection', 'a collection here or in collection_name');
@@ -57,14 +57,35 @@ function sourceIssues(source: SourceConfig, fallback: string | undefined): Input
   const { filters } = source;
   // Which products is of no matter where only cutouts are asked for, and not by their products.
   if (source.type === 'cutouts' && !filters.include_matched_cutouts) return issues;
-  if (filters.product_source === 'selected' && filters.product_ids.length === 0) {
-    needs('filters.product_ids', 'at least one uuid, as product_source is selected');
+  const missing = productIssues(filters).map(({ key, message }) => ({
+    key: `source_config.filters.${key}`,
+    message,
+  }));
+  return [...issues, ...missing];
+}
+
+interface ChosenProducts {
+  product_source: string;
+  product_ids: readonly string[];
+  product_dataset_id?: string | undefined;
+  /** As it is written, or parsed. */
+  product_filter: object;
+}
+
+/** What a product source needs and was not given. */
+export function productIssues(chosen: ChosenProducts): InputIssue[] {
+  const { product_source: source } = chosen;
+  if (source === 'selected' && chosen.product_ids.length === 0)
+    return [needed('product_ids', 'at least one uuid, as product_source is selected')];
+  if (source === 'dataset' && chosen.product_dataset_id === undefined)
+    return [needed('product_dataset_id', 'a uuid, as product_source is dataset')];
+  if (source === 'filter' && Object.keys(chosen.product_filter).length === 0) {
+    const expected = 'at least one column, as product_source is filter (all products: all)';
+    return [needed('product_filter', expected)];
   }
-  if (filters.product_source === 'dataset' && filters.product_dataset_id === undefined) {
-    needs('filters.product_dataset_id', 'a uuid, as product_source is dataset');
-  }
-  if (filters.product_source === 'filter' && filters.product_filter.length === 0) {
-    needs('filters.product_filter', 'at least one column, as product_source is filter (all products: all)');
-  }
-  return issues;
+  return [];
+}
+
+function needed(key: string, what: string): InputIssue {
+  return { key, message: `is missing; expected ${what}` };
 }

@@ -19,20 +19,26 @@ const VALUE = z.union([SCALAR, z.array(z.union([z.string(), z.number()]))], {
 type Value = z.infer<typeof VALUE>;
 
 /**
- * `{column: value, or list = any of}`, where a column may carry `_gt`, `_gte`, `_lt`, `_lte`, `_is_null`, `_not_null`;
- * parsed into the conditions that all must hold. A column whose own name ends so cannot be named.
+ * `{column: value, or list = any of}`, where a column may carry `_gt`, `_gte`, `_lt`, `_lte`, `_is_null`, `_not_null`,
+ * as it is written. A column whose own name ends so cannot be named.
  */
-export const PRODUCT_FILTER = z
+export const PRODUCT_CONDITIONS = z
   .record(z.string(), VALUE, { error: 'expected an object of columns and values' })
-  .meta({ propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' } })
-  .transform((conditions, context): ColumnFilter[] =>
-    Object.entries(conditions).flatMap(([key, value]) => {
+  .superRefine((conditions, context) => {
+    for (const [key, value] of Object.entries(conditions)) {
       const condition = toCondition(key, value);
-      if (typeof condition !== 'string') return [condition];
-      context.addIssue({ code: 'custom', path: [key], message: condition });
-      return [];
-    }),
-  );
+      if (typeof condition === 'string')
+        context.addIssue({ code: 'custom', path: [key], message: condition });
+    }
+  })
+  .meta({ propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' } });
+
+/** The same, parsed into the conditions that all must hold. */
+export const PRODUCT_FILTER = PRODUCT_CONDITIONS.transform((conditions): ColumnFilter[] =>
+  Object.entries(conditions)
+    .map(([key, value]) => toCondition(key, value))
+    .filter((condition) => typeof condition !== 'string'),
+);
 
 /** The condition, or what is wrong with it. */
 function toCondition(key: string, value: Value): ColumnFilter | string {

@@ -22,7 +22,7 @@ const MAX_BATCH_SIZE = 1_024;
 const IMAGE_TYPES = ['synthetic', 'real', 'augmented'] as const;
 type ImageType = (typeof IMAGE_TYPES)[number];
 
-const FILTERS = z.object(
+export const FILTERS = z.object(
   {
     has_embedding: yesOrNo()
       .optional()
@@ -60,7 +60,7 @@ const FILTERS = z.object(
   OBJECT,
 );
 
-const SOURCE_CONFIG = z.object(
+export const SOURCE_CONFIG = z.object(
   {
     type: oneOf(['both', 'products', 'cutouts']).default('both').describe('What to embed.'),
     filters: FILTERS.prefault({}).describe('Which products and cutouts.'),
@@ -137,6 +137,9 @@ export const EMBEDDING_FIELDS = z.object(
       .array(IMAGE, { error: 'expected a list of images' })
       .optional()
       .describe('The images themselves; used where source_config is absent.'),
+    retry_failed_of: uuid()
+      .optional()
+      .describe('A job whose failed images are meant, of all that this one names: embedding_job_failures.'),
     collection_metadata: COLLECTION_METADATA.optional().describe(
       'The row to write to embedding_collections.',
     ),

@@ -4,6 +4,9 @@ import { parseInput } from '../base/parse-input.ts';
 import { crossCheck } from './input-checks.ts';
 import { EMBEDDING_FIELDS, type EmbeddingInput } from './input-schema.ts';
 
+export { productIssues } from './input-checks.ts';
+export { PRODUCT_CONDITIONS } from './input-filter.ts';
+export { EMBEDDING_FIELDS, FILTERS, SOURCE_CONFIG } from './input-schema.ts';
 export type { EmbeddingInput, LegacyImage, SourceConfig } from './input-schema.ts';
 
 /**

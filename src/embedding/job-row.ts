@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import type { StoppedError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { storableText } from '../base/storable-text.ts';
 import { holdRow, type EndStatus } from '../job/held-row.ts';
 import type { Database } from '../supabase/database.ts';
 
@@ -81,7 +82,7 @@ export async function openJobRow({ jobId, progress, ...options }: JobRowOptions)
       return row.end(status, {
         // Everything was answered: what an earlier run has done of it is in the total, and done.
         ...(status === 'completed' && { processed_images: now.total_images }),
-        error_message: errorMessage?.slice(0, ERROR_MESSAGE_CHARS) ?? null,
+        error_message: errorMessage === undefined ? null : storableText(errorMessage, ERROR_MESSAGE_CHARS),
       });
     },
   };

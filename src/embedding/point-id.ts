@@ -22,10 +22,15 @@ export function pointIdOf(imageId: string): PointId {
     const number = BigInt(imageId);
     if (number <= MAX_U64) return number <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(number) : number;
   }
-  return uuidV5(imageId, uuidV5.DNS);
+  return uuidOf(imageId);
 }
 
 /** The point of one of several images that share an id and differ in url: uuid v5 of `{id}|{url}`, DNS namespace. */
 export function pointIdOfUrl(imageId: string, url: string): PointId {
-  return uuidV5(`${imageId}|${url}`, uuidV5.DNS);
+  return uuidOf(`${imageId}|${url}`);
+}
+
+/** Half of a pair that stands for one character has no bytes: the store will refuse that image, and no other. */
+function uuidOf(name: string): string {
+  return uuidV5(name.toWellFormed(), uuidV5.DNS);
 }

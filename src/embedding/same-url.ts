@@ -10,7 +10,7 @@ export interface SameUrlOptions {
   fail: (failed: FailedImage) => void;
   /** Told of images whose point was made of the very bytes that their url gives. Never rejects. */
   unchanged: (images: readonly ImageRef[]) => Promise<void>;
-  /** Told of images that are not fetched: what came of another image of their url is for them too. */
+  /** Told of images that are answered without being fetched: what came of another image of their url is for them too. */
   repeated: (images: number) => void;
   /** Urls whose outcome is kept, and repeats that may wait at once. */
   window?: number | undefined;
@@ -75,6 +75,7 @@ export function createSameUrls(options: SameUrlOptions): SameUrls {
     byFirst.delete(ref);
     byKey.delete(key);
     waiting -= followers.length;
+    repeated(followers.length);
     known.keep(key, { content, ...outcome });
     return [ref, ...followers];
   };
@@ -89,19 +90,20 @@ export function createSameUrls(options: SameUrlOptions): SameUrls {
           const { vector, error, content = underWay?.content } = outcome ?? {};
           if (isUnchanged(ref, content)) {
             await unchanged([ref]);
+            repeated(1);
           } else if (error !== undefined) {
             fail({ ref, error });
+            repeated(1);
           } else if (vector !== undefined && content !== undefined) {
             if (!(await answered.push([{ ref, vector, content }]))) return;
+            repeated(1);
           } else if (underWay !== undefined && waiting < window) {
             underWay.followers.push(ref);
             waiting += 1;
           } else {
             if (underWay === undefined) begin(ref, { key, followers: [] });
             yield ref;
-            continue;
           }
-          repeated(1);
         }
       } finally {
         answered.close();
@@ -118,6 +120,7 @@ export function createSameUrls(options: SameUrlOptions): SameUrls {
         waiting += followers.length - underWay.followers.length;
         byFirst.delete(ref);
         begin(first, { key: underWay.key, followers, content });
+        repeated(same.length);
       }
       if (same.length > 0) await unchanged(same);
       return first;

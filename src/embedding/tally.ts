@@ -1,4 +1,5 @@
 import { redact } from '../base/redact.ts';
+import { storableText } from '../base/storable-text.ts';
 import type { FailedImage } from './embedded-image.ts';
 import type { ImageRef } from './image-ref.ts';
 
@@ -131,9 +132,9 @@ export function createTally(): Tally {
         id: ref.id,
         type: ref.type,
         collection: ref.collection,
-        url: redact(ref.url).slice(0, URL_CHARS),
+        url: storableText(redact(ref.url), URL_CHARS),
         code: error.code,
-        message: error.message.slice(0, MESSAGE_CHARS),
+        message: storableText(error.message, MESSAGE_CHARS),
         retryable: error.retryable,
       };
       if (failures.length < FAILURES_KEPT) failures.push(failure);

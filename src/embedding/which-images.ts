@@ -11,6 +11,7 @@ import { legacyImages } from './legacy-images.ts';
 import { imagesOfProduct, readImageRows, type ImageRows } from './product-images.ts';
 import { productPages, type Product } from './products.ts';
 import { createListingTally, type ListingTally } from './listing-tally.ts';
+import { onlyFailed } from './only-failed.ts';
 import { withoutDone, type ResumeOptions } from './resume.ts';
 
 export interface ListOptions {
@@ -46,6 +47,11 @@ const PAGES_AHEAD = 2;
 export async function* listImages(options: ListOptions): AsyncGenerator<ImageRef> {
   const { input, store, model, tally = createListingTally(), signal } = options;
   let images = chosenImages(options, tally);
+  if (input.retry_failed_of !== undefined) {
+    const { database } = options;
+    if (database === undefined) throw new HandlerError('internal', 'retry_failed_of needs the database');
+    images = onlyFailed(images, { database, jobId: input.retry_failed_of, signal });
+  }
   if (options.resume !== undefined) images = withoutDone(images, { ...options.resume, signal });
   if (input.source_config?.append_only_new) {
     if (store === undefined || model === undefined) {

@@ -29,6 +29,14 @@ export function isLasting(thrown: unknown): boolean {
   return codesOf(thrown).some((code) => LASTING_CODE.test(code)) || rootMessage(thrown) === BAD_PORT;
 }
 
+/** What says that no connection came about: nothing of the request can have arrived. */
+const NEVER_CONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+
+export function neverConnected(thrown: unknown): boolean {
+  const code = codesOf(thrown).at(0);
+  return code !== undefined && NEVER_CONNECTED.has(code);
+}
+
 /** What lies at the bottom of an error. It may hold an address or a header: whoever shows it cleans it. */
 export function rootMessage(thrown: unknown): string {
   const root = causesOf(thrown).at(-1);

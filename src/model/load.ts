@@ -38,31 +38,14 @@ export interface LoadOptions extends FindOptions {
  */
 export async function loadEmbeddingModel(options: LoadOptions): Promise<EmbeddingModel> {
   const { modelType, log } = options;
-  const entry = CATALOGUE[modelType];
-  const files = await findModelFiles(options);
-  const { rewritten, locations } = explained(files, () => rewrite(files, modelType));
-  await requireWeights(files.folder ?? '', locations);
-  const fingerprint = await fingerprintOf({
-    name: modelType,
-    weights: [files.bytes, ...locations.map((location) => join(files.folder ?? '', location))],
-    preprocessing: files.preprocessing,
-    pooling: { output: rewritten.output, pooling: rewritten.pooling, normalise: 'l2' },
-  });
-  const opening = { files, rewritten, locations, graph: writeModel(rewritten.model) };
-  const sizes = await sizesOf(options, opening);
-  const { inputName, outputName, fixedBatch } = rewritten;
-  const { providers, requireGpu } = options;
-  const size = outputSize(files.preprocessing);
-  const session = await openWith(
-    { inputName, outputName, ...size, fixedBatch, providers, requireGpu, sizes, log },
-    opening,
-  );
+  const { session, sizes, name, preprocessing, fingerprint } = await openModel(options);
   const { dim, provider } = session;
-  if (entry.dim !== null && dim !== entry.dim) {
+  const { dim: published } = CATALOGUE[modelType];
+  if (published !== null && dim !== published) {
     log.warn('The model gives another vector length than the published one', {
       model_type: modelType,
       dim,
-      published: entry.dim,
+      published,
     });
   }
   log.info('Model loaded', {
@@ -71,16 +54,16 @@ export async function loadEmbeddingModel(options: LoadOptions): Promise<Embeddin
     dim,
     provider,
     batch_size: session.batchSize,
-    sessions: sizes[provider].sessions.value,
+    sessions: sizes.sessions.value,
   });
   return {
     modelType,
-    name: files.name,
+    name,
     dim,
     fingerprint,
-    preprocessing: files.preprocessing,
+    preprocessing,
     provider,
-    sizes: sizes[provider],
+    sizes,
     get batchSize() {
       return session.batchSize;
     },
@@ -91,6 +74,31 @@ export async function loadEmbeddingModel(options: LoadOptions): Promise<Embeddin
     close: () => session.close(),
     [Symbol.asyncDispose]: () => session.close(),
   };
+}
+
+interface OpenModel extends Pick<EmbeddingModel, 'name' | 'preprocessing' | 'fingerprint' | 'sizes'> {
+  session: Session;
+}
+
+/** Everything that holds the file's bytes, apart: what the model's own functions can see stays for its whole life. */
+async function openModel(options: LoadOptions): Promise<OpenModel> {
+  const { modelType, providers, requireGpu, log } = options;
+  const files = await findModelFiles(options);
+  const { name, folder, preprocessing } = files;
+  const { rewritten, locations } = explained(files, () => rewrite(files, modelType));
+  await requireWeights(folder ?? '', locations);
+  const fingerprint = await fingerprintOf({
+    name: modelType,
+    weights: [files.bytes, ...locations.map((location) => join(folder ?? '', location))],
+    preprocessing,
+    pooling: { output: rewritten.output, pooling: rewritten.pooling, normalise: 'l2' },
+  });
+  const opening = { folder, rewritten, locations, graph: writeModel(rewritten.model) };
+  const sizes = await sizesOf(options, opening);
+  const { inputName, outputName, fixedBatch } = rewritten;
+  const forThread = { inputName, outputName, ...outputSize(preprocessing), fixedBatch };
+  const session = await openSessions({ ...forThread, providers, requireGpu, sizes, log }, opening);
+  return { session, sizes: sizes[session.provider], name, preprocessing, fingerprint };
 }
 
 function rewrite(
@@ -106,7 +114,7 @@ function rewrite(
 }
 
 interface Opening {
-  files: ModelFiles;
+  folder: string | null;
   graph: Uint8Array;
   rewritten: RewrittenModel;
   locations: readonly string[];
@@ -115,27 +123,27 @@ interface Opening {
 /** How each provider would run it. */
 async function sizesOf(
   options: LoadOptions,
-  { files, graph, rewritten, locations }: Opening,
+  { folder, graph, rewritten, locations }: Opening,
 ): Promise<SessionOptions['sizes']> {
   const { machine = readMachine(), batchSize, log } = options;
   const { fixedBatch } = rewritten;
   if (fixedBatch !== null && batchSize !== undefined && batchSize !== fixedBatch) {
     log.warn('The model file fixes the batch size', { asked: batchSize, batch_size: fixedBatch });
   }
-  const beside = await Promise.all(locations.map((location) => stat(join(files.folder ?? '', location))));
+  const beside = await Promise.all(locations.map((location) => stat(join(folder ?? '', location))));
   const weightBytes = beside.reduce((sum, { size }) => sum + size, graph.length);
   const sizes = (provider: ExecutionProvider): InferenceSizes =>
     chooseInference({ machine, provider, weightBytes, fixedBatch }, options);
   return { cuda: sizes('cuda'), webgpu: sizes('webgpu'), cpu: sizes('cpu') };
 }
 
-async function openWith(
+async function openSessions(
   options: Omit<SessionOptions, 'model'>,
-  { files, graph, locations }: Opening,
+  { folder, graph, locations }: Opening,
 ): Promise<Session> {
-  if (files.folder === null || locations.length === 0) return createSessions({ ...options, model: graph });
+  if (folder === null || locations.length === 0) return createSessions({ ...options, model: graph });
   // Weights beside the model are found by path only.
-  await using placed = await placeGraph(graph, files.folder, locations);
+  await using placed = await placeGraph(graph, folder, locations);
   return await createSessions({ ...options, model: placed.path });
 }
 

@@ -78,6 +78,8 @@ async function start(): Promise<Ready> {
       dim = vector.length;
     },
   });
+  // The session has its own copy: this one is given back now, and not when something is collected in this thread.
+  if (typeof options.model !== 'string') (options.model.buffer as ArrayBuffer).transfer(0);
   send({
     type: 'ready',
     dim,

@@ -62,6 +62,24 @@ export async function retrievePoints(
   return points.map(({ id, payload }) => ({ id, payload: plainPayload(payload) }));
 }
 
+/** One point with its vector; undefined where there is none of this id. */
+export async function retrievePoint(
+  connection: Connection,
+  { collection, id, keys, signal }: Query & { id: PointId; keys: readonly string[] },
+): Promise<(StoredPoint & { vector: Float32Array }) | undefined> {
+  const [point] = await connection.call(
+    `reading point ${String(id)} of "${collection}"`,
+    (api, init) =>
+      api.getPoints(
+        { collection_name: collection, ids: [toQdrantId(id)], with_payload: wanted(keys), with_vector: true },
+        init,
+      ),
+    signal,
+  );
+  if (point === undefined) return undefined;
+  return { id: point.id, payload: plainPayload(point.payload), vector: vectorOf(point.vector) };
+}
+
 export async function countPoints(
   connection: Connection,
   { collection, filter, signal }: Query & { filter: PointFilter | undefined },
@@ -141,11 +159,16 @@ export async function* scrollPoints(
     const points = page.points.map(({ id, payload, vector }) => ({
       id,
       payload: plainPayload(payload),
-      ...(withVectors ? { vector: Float32Array.from(vector as unknown as ArrayLike<number>, Number) } : {}),
+      ...(withVectors ? { vector: vectorOf(vector) } : {}),
     }));
     if (points.length > 0) yield points;
     offset = nextOffset(page.next_page_offset);
   } while (offset !== undefined);
+}
+
+/** The client's types know several forms of vectors; ours is a list of numbers. */
+function vectorOf(vector: unknown): Float32Array {
+  return Float32Array.from(vector as ArrayLike<number>, Number);
 }
 
 /** The client's types say that it could be any object; it is an id, a bigint where it needs one, or null. */

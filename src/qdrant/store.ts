@@ -4,7 +4,7 @@ import { connect, type Connection, type ConnectionOptions } from './connection.t
 import { storeError } from './errors.ts';
 import type { PointFilter } from './filters.ts';
 import { canonicalId, groupPoints, toQdrantId, type Point, type PointId } from './points.ts';
-import { countPoints, retrievePoints, scrollPoints, searchPoints } from './reading.ts';
+import { countPoints, retrievePoint, retrievePoints, scrollPoints, searchPoints } from './reading.ts';
 import type { FoundPoint, ScrollOptions, SearchOptions, StoredPoint } from './reading.ts';
 
 export type { Condition, PointFilter } from './filters.ts';
@@ -46,6 +46,13 @@ export interface VectorStore {
     keys: readonly string[],
     signal?: AbortSignal,
   ): Promise<Map<string, Record<string, unknown>>>;
+  /** One point with its vector and the wanted keys; undefined where there is none of this id. */
+  point(
+    collection: string,
+    id: PointId,
+    keys: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<(StoredPoint & { vector: Float32Array }) | undefined>;
   /** Is there any such point? Costs the same in a collection of any size. */
   any(collection: string, filter?: PointFilter, signal?: AbortSignal): Promise<boolean>;
   /** Exact, where the server's strict mode allows it. */
@@ -95,6 +102,7 @@ export function createVectorStore(options: VectorStoreOptions): VectorStore {
       }
       return found;
     },
+    point: (collection, id, keys, signal) => retrievePoint(connection, { collection, id, keys, signal }),
     async any(collection, filter, signal) {
       const pages = scrollPoints(connection, collection, { filter, keys: [], pageSize: 1, signal });
       for await (const _ of pages) return true;

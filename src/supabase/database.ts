@@ -1,7 +1,8 @@
 import type { StoreError } from '../base/errors.ts';
 import { STORE_PATIENCE_MS } from '../flow/retry.ts';
 import { openConnection } from './connection.ts';
-import { findRow, readPages, type PagesQuery, type ReadQuery } from './pages.ts';
+import { newestRows, type NewestQuery } from './newest.ts';
+import { countRows, findRow, readPages, type CountQuery, type PagesQuery, type ReadQuery } from './pages.ts';
 import { ensureBucket, signUrls, uploadObject } from './storage.ts';
 import type { BucketQuery, SignUrlsQuery, UploadQuery } from './storage.ts';
 import { callFunction, insertRows, removeRows, updateRows, upsertRows } from './writes.ts';
@@ -19,6 +20,10 @@ export interface Database {
   pages<T>(query: PagesQuery<T>): AsyncGenerator<T[]>;
   /** The first row that matches, or undefined. */
   find<T>(query: ReadQuery<T>): Promise<T | undefined>;
+  /** The newest rows that match, newest first. */
+  newest<T>(query: NewestQuery<T>): Promise<T[]>;
+  /** How many rows match, exactly. */
+  count(query: CountQuery): Promise<number>;
   /** How many rows were changed. */
   update(query: UpdateQuery): Promise<number>;
   upsert(query: UpsertQuery): Promise<void>;
@@ -63,6 +68,8 @@ export function createDatabase(options: DatabaseOptions): Database {
   return {
     pages: (query) => readPages(connection, query),
     find: (query) => findRow(connection, query),
+    newest: (query) => newestRows(connection, query),
+    count: (query) => countRows(connection, query),
     update: (query) => updateRows(connection, query),
     upsert: (query) => upsertRows(connection, query),
     insert: (query) => insertRows(connection, query),

@@ -1,6 +1,6 @@
 import { StoreError, type HandlerErrorOptions } from '../base/errors.ts';
 import { withoutSecret } from '../base/redact.ts';
-import { codesOf, isConnectionFault, isLasting } from '../http/causes.ts';
+import { codesOf, isConnectionFault, isLasting, neverConnected } from '../http/causes.ts';
 
 /** What came of one request: an answer with a status, or a failure of the transport. */
 export interface Outcome {
@@ -36,7 +36,6 @@ const MISSING_COLUMN = new Set(['42703', 'PGRST204']);
 const MISSING_FUNCTION = new Set(['PGRST202', '42883']);
 /** PostgREST's words for a token it does not take, and Postgres' for a role without the right. */
 const UNAUTHORIZED = new Set(['PGRST300', 'PGRST301', 'PGRST302', 'PGRST303', '42501']);
-const NEVER_CONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
 
 /**
  * The one place where supabase-js's errors become ours. A request that may not be repeated (an insert) is retryable
@@ -63,6 +62,8 @@ export function toStoreError(attempted: Attempted, outcome: Outcome, refusal: Re
     if (MISSING_FUNCTION.has(storeCode))
       return error('supabase_missing_function', '; apply supabase/migrations');
     if (storeCode.startsWith('23')) return error('supabase_constraint');
+    // Larger than the database takes, an entry of an index say: PostgREST calls that a server error.
+    if (storeCode.startsWith('54')) return error('supabase_rejected');
     if (UNAUTHORIZED.has(storeCode)) return error('supabase_unauthorized', '; check the service role key');
   }
   if (status === 401 || status === 403) return error('supabase_unauthorized', '; check the service role key');
@@ -76,10 +77,9 @@ function transportError({ what, repeat }: Attempted, { failure, timedOut }: Outc
     new StoreError('supabase', code, `${what}: ${why}`, options);
   if (timedOut) return error('supabase_timeout', 'no answer in time', { retryable: repeat === 'safe' });
   const code = codesOf(failure).at(0);
-  const notSent = code !== undefined && NEVER_CONNECTED.has(code);
   const passing = (code !== undefined || isConnectionFault(failure)) && !isLasting(failure);
   return error('supabase_unreachable', code ?? 'the connection failed', {
-    retryable: passing && (repeat === 'safe' || notSent),
+    retryable: passing && (repeat === 'safe' || neverConnected(failure)),
   });
 }
 

@@ -21,7 +21,8 @@ export interface FilterTerm {
  */
 export const MAX_FILTER_BYTES = 7_500;
 
-const PLAIN_VALUE = /^[\w-]+$/;
+/** Without quotes, `null` is none; and the embedded Supabase takes the other two for booleans. */
+const PLAIN_VALUE = /^(?!(?:null|true|false)$)[\w-]+$/i;
 
 export function filterTerm(filter: Filter): FilterTerm {
   const { column } = filter;
@@ -40,7 +41,7 @@ export function filterTerm(filter: Filter): FilterTerm {
 /** A value inside a list, quoted where PostgREST would otherwise read a comma, a quote or `null` in it. */
 function listValue(value: string | number): string {
   if (typeof value === 'number') return String(value);
-  if (PLAIN_VALUE.test(value) && value.toLowerCase() !== 'null') return value;
+  if (PLAIN_VALUE.test(value)) return value;
   return `"${value.replace(/["\\]/g, '\\$&')}"`;
 }
 

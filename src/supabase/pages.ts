@@ -21,6 +21,8 @@ export interface PagesQuery<T> extends ReadQuery<T> {
   pageSize?: number;
 }
 
+export type CountQuery = Pick<ReadQuery<unknown>, 'table' | 'filters' | 'signal'>;
+
 /** What a project gives at most, unless it was configured otherwise; more is cut in silence. */
 const PAGE_SIZE = 1_000;
 
@@ -66,6 +68,26 @@ export async function findRow<T>(connection: Connection, query: ReadQuery<T>): P
     if (rows.length > 0) return parseRows(rows, query)[0];
   }
   return undefined;
+}
+
+export async function countRows(connection: Connection, query: CountQuery): Promise<number> {
+  let rows = 0;
+  for (const filters of splitLongLists(query.filters ?? []).parts) {
+    const { count } = await connection.request<unknown>({
+      what: `counting ${query.table}`,
+      repeat: 'safe',
+      signal: query.signal,
+      send: (client) => {
+        let request = client.from(query.table).select('*', { count: 'exact', head: true });
+        for (const { column, operator, operand } of filters.map(filterTerm)) {
+          request = request.filter(column, operator, operand);
+        }
+        return request;
+      },
+    });
+    rows += count ?? 0;
+  }
+  return rows;
 }
 
 async function readRows(

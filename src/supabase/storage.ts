@@ -41,21 +41,26 @@ export async function signUrls(
   query: SignUrlsQuery,
 ): Promise<(string | StoreError)[]> {
   const { bucket, paths, expiresInSeconds, signal } = query;
-  const signed: (string | StoreError)[] = [];
-  for (let start = 0; start < paths.length; start += PATHS_PER_REQUEST) {
-    const some = paths.slice(start, start + PATHS_PER_REQUEST);
+  const nameable = paths.filter(canBeNamed);
+  const urls = new Map<string | null, string>();
+  for (let start = 0; start < nameable.length; start += PATHS_PER_REQUEST) {
+    const some = nameable.slice(start, start + PATHS_PER_REQUEST);
     const { data } = await connection.request({
       what: `signing urls in bucket ${bucket}`,
       repeat: 'safe',
       signal,
       send: (client) => client.storage.from(bucket).createSignedUrls(some, expiresInSeconds),
     });
-    const urls = new Map(
-      (data ?? []).map((entry) => [entry.path, entry.error === null ? entry.signedUrl : null]),
-    );
-    for (const path of some) signed.push(urls.get(path) ?? notFound(bucket, path));
+    for (const { path, error, signedUrl } of data ?? []) {
+      if (error === null && signedUrl !== null) urls.set(path, signedUrl);
+    }
   }
-  return signed;
+  return paths.map((path) => urls.get(path) ?? notFound(bucket, path));
+}
+
+/** No object has such a path, and whoever asks for one is told of a fault of the server's, with all that is asked beside it. */
+function canBeNamed(path: string): boolean {
+  return path.isWellFormed() && !path.includes('\0');
 }
 
 /** Writes an object, replacing what is there. */

@@ -6,6 +6,7 @@ import { shapeOf } from '../base/parse-input.ts';
 import type { DirectAnswer, DirectHttp } from '../http/direct.ts';
 import { retryAfterOf } from '../http/retry-after.ts';
 import { retry, type RetryOptions } from '../flow/retry.ts';
+import { abortable } from '../flow/time.ts';
 import type { Delivery, Platform, Posting, TakenJob } from './platform.ts';
 import { postHeaders, takeHeaders, type Addresses } from './protocol.ts';
 
@@ -50,6 +51,9 @@ export function createProtocolClient({ http, addresses, apiKey, log }: ClientOpt
     const answer = await http.request({ method: 'POST', url, headers, body, signal, timeoutMs });
     if (answer.status < 200 || answer.status > 299) throw statusFault('posting a result', answer);
   };
+  if (addresses.stops === undefined) {
+    log.warn('RUNPOD_WEBHOOK_GET_JOB has no /job-take/ in it: the worker does not hear which jobs to stop');
+  }
   const deliver = (url: string, delivery: Delivery): Promise<void> =>
     retry(() => post(url, delivery), patiently(delivery));
 
@@ -69,8 +73,10 @@ export function createProtocolClient({ http, addresses, apiKey, log }: ClientOpt
       return answer.body.trim() === '' ? [] : jobsOf(parse(z.unknown(), answer.body, 'taking a job'), log);
     },
     async stops(signal) {
+      const url = addresses.stops;
+      if (url === undefined) return abortable(new Promise<never>(() => undefined), signal);
       const headers = takeHeaders(apiKey);
-      const request = { method: 'GET', url: addresses.stops, headers, signal } as const;
+      const request = { method: 'GET', url, headers, signal } as const;
       const answer = await http.request({ ...request, timeoutMs: TAKE_TIMEOUT_MS });
       if (answer.status === 204) return [];
       if (answer.status !== 200) throw statusFault('asking which jobs to stop', answer);

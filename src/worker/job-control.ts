@@ -20,6 +20,9 @@ export interface JobControl {
   readonly givenUp: Promise<never>;
   /** The platform has ended the job and wants no result. */
   readonly cancelled: boolean;
+  /** The handler has ended, or is waited for no longer: what is left is to deliver the result. */
+  readonly settled: boolean;
+  settle(): void;
   stop(options: StopOptions): void;
   cancel(handlerMs: number): void;
   giveUp(error: HandlerError): void;
@@ -36,6 +39,7 @@ export function createJobControl(): JobControl {
     timers.add(setTimeout(run, ms));
   };
   let cancelled = false;
+  let settled = false;
 
   const stop = ({ reason, handlerMs, deliveryMs }: StopOptions): void => {
     const { code, message, retryable } = reason;
@@ -50,6 +54,12 @@ export function createJobControl(): JobControl {
     givenUp,
     get cancelled() {
       return cancelled;
+    },
+    get settled() {
+      return settled;
+    },
+    settle() {
+      settled = true;
     },
     stop,
     cancel(handlerMs) {

@@ -15,9 +15,15 @@ export interface JobPoolOptions {
 /** Every job that this worker has taken and not yet answered. */
 export interface JobPool {
   readonly size: number;
+  /** Of these, jobs whose outcome is still to come, and jobs with one that is not delivered yet. */
+  readonly working: number;
+  readonly answering: number;
   /** Jobs that may still be taken now. @throws what the limit throws. */
   free(): number;
-  /** Starts the jobs as places allow; one that is held already is not started a second time. */
+  /**
+   * Starts the jobs as places allow. One that is held already is not started a second time; where it was cancelled and
+   * has not ended yet, it is another run of it, which begins after that.
+   */
   add(jobs: readonly TakenJob[]): void;
   /** The platform wants no result of these, running or queued. */
   cancel(ids: readonly string[]): void;
@@ -34,6 +40,8 @@ export interface JobPool {
 export function createJobPool({ limit, run, platform, log }: JobPoolOptions): JobPool {
   const controls = new Map<string, JobControl>();
   const queue: TakenJob[] = [];
+  /** Jobs handed out again while their cancelled run winds up. */
+  const again = new Map<string, TakenJob>();
   const running = new Set<string>();
   const watchers = new Set<() => void>();
   let stopping: { options: StopOptions; at: number } | undefined;
@@ -43,13 +51,34 @@ export function createJobPool({ limit, run, platform, log }: JobPoolOptions): Jo
   const tell = (): void => {
     for (const wake of [...watchers]) wake();
   };
+  const count = (settled: boolean): number =>
+    [...controls.values()].filter((control) => !control.cancelled && control.settled === settled).length;
+  const hold = (job: TakenJob): void => {
+    const control = createJobControl();
+    controls.set(job.id, control);
+    platform.held(job.id);
+    queue.push(job);
+    stopOne(control);
+    if (givingUp !== undefined) control.giveUp(givingUp);
+  };
   const release = (id: string): void => {
     controls.delete(id);
     running.delete(id);
     platform.released(id);
+    const next = again.get(id);
+    again.delete(id);
+    if (next !== undefined) hold(next);
   };
-  const places = (): number => (stopping === undefined && givingUp === undefined ? limit(load()) : Infinity);
-  const pump = (): void => {
+  const places = (): number => {
+    if (stopping !== undefined || givingUp !== undefined) return Infinity;
+    try {
+      return limit(load());
+    } catch {
+      // Whoever asks for free places hears of it, and takes no more: what is held runs one by one.
+      return 1;
+    }
+  };
+  const advance = (): void => {
     while (queue.length > 0 && running.size < places()) {
       const job = queue.shift();
       const control = job && controls.get(job.id);
@@ -59,14 +88,6 @@ export function createJobPool({ limit, run, platform, log }: JobPoolOptions): Jo
         release(job.id);
         advance();
       });
-    }
-  };
-  // A limit that throws ends the worker where it asks for free places; what is held runs on as it can.
-  const advance = (): void => {
-    try {
-      pump();
-    } catch (error) {
-      log.error('The concurrency cannot be told', { error });
     }
     tell();
   };
@@ -85,24 +106,25 @@ export function createJobPool({ limit, run, platform, log }: JobPoolOptions): Jo
     get size() {
       return controls.size;
     },
+    get working() {
+      return count(false);
+    },
+    get answering() {
+      return count(true);
+    },
     free: () => limit(load()) - controls.size,
     add(jobs) {
       for (const job of jobs) {
-        if (controls.has(job.id)) {
-          log.warn('A job was handed out a second time: it runs once', { requestId: job.id });
-          continue;
-        }
-        const control = createJobControl();
-        controls.set(job.id, control);
-        platform.held(job.id);
-        queue.push(job);
-        stopOne(control);
-        if (givingUp !== undefined) control.giveUp(givingUp);
+        const control = controls.get(job.id);
+        if (control === undefined) hold(job);
+        else if (control.cancelled) again.set(job.id, job);
+        else log.warn('A job was handed out a second time: it runs once', { requestId: job.id });
       }
       advance();
     },
     cancel(ids) {
       for (const id of ids) {
+        again.delete(id);
         const control = controls.get(id);
         if (control === undefined) continue;
         control.cancel(CANCEL_GRACE_MS);

@@ -15,7 +15,8 @@ export function toJson(output: unknown): string {
   const state: Walk = { path: [], open: new Set() };
   try {
     check(output, state);
-    return JSON.stringify(output ?? null);
+    // In a list, what a toJSON leaves out is null.
+    return JSON.stringify([output ?? null]).slice(1, -1);
   } catch (error) {
     if (error instanceof HandlerError) throw error;
     // A getter or a toJSON of the output threw, or the text is longer than a string can be.

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -59,7 +60,7 @@ export async function runAsProgram<O>(
 }
 
 interface LocalJob {
-  id: string | undefined;
+  id: string;
   input: unknown;
 }
 
@@ -70,16 +71,17 @@ async function runJob(
   options: ProgramOptions,
 ): Promise<{ json: string; failed: boolean }> {
   using stop = stopOnSignals(log, { signals: options.signals, graceMs: GRACE_MS });
+  const ofJob = log.child({ requestId: job.id });
   try {
     const output = await invoke(collected(handler), job.input, {
-      ...(job.id === undefined ? {} : { id: job.id }),
+      id: job.id,
       signal: stop.signal,
       log,
-      onProgress: (progress) => log.info('Progress', { progress }),
+      onProgress: (progress) => ofJob.info('Progress', { progress }),
     });
     return { json: toJson(output), failed: hasError(output) };
   } catch (error) {
-    log.error('Job failed', { error });
+    ofJob.error('Job failed', { error });
     throw error;
   }
 }
@@ -135,5 +137,5 @@ function parseJob(text: string, source: string): LocalJob {
   if (job === undefined || !('input' in job) || job.input === null) {
     throw new InputError([{ key: source, message: 'expected {"input": {...}}, found no input' }]);
   }
-  return { id: 'id' in job && typeof job.id === 'string' ? job.id : undefined, input: job.input };
+  return { id: 'id' in job && typeof job.id === 'string' ? job.id : randomUUID(), input: job.input };
 }

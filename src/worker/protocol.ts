@@ -14,11 +14,16 @@ export type ProtocolSettings = Pick<
 export const WORKER_VERSION = '0.1.0';
 export const USER_AGENT = `gpu-handlers/${WORKER_VERSION} (node ${process.versions.node}; ${process.platform})`;
 
+const TAKE_PATH = '/job-take/';
+/** Of a reason, as the platform's own runtime cuts it. */
+const MAX_REASON_CHARS = 256;
+
 /** Every address of one worker. Absent where the platform did not name it. */
 export interface Addresses {
   /** One job by the single address, several by the batch address. */
   take(count: number, busy: boolean): string;
-  stops: string;
+  /** Undefined where the address of a take has another form: what would be asked is a job, and that would be lost. */
+  stops: string | undefined;
   done(jobId: string, isStream: boolean): string;
   stream: ((jobId: string) => string) | undefined;
   /** Still without the ids of jobs: withJobIds. */
@@ -43,15 +48,22 @@ export function createAddresses(settings: ProtocolSettings, workerId: string): A
       if (count <= 1) return withQuery(own(take), params);
       return withQuery(own(swap(take, '/job-take-batch')), { batch_size: String(count), ...params });
     },
-    stops: own(swap(take, '/job-stop')),
+    stops: take.includes(TAKE_PATH) ? own(swap(take, '/job-stop')) : undefined,
     done: (jobId, isStream) => withQuery(ofJob(done, jobId), { isStream: String(isStream) }),
     stream:
-      stream === undefined ? undefined : (jobId) => withQuery(ofJob(stream, jobId), { isStream: 'true' }),
+      // As the platform's own runtime has it: it says `true` with the final result alone.
+      stream === undefined ? undefined : (jobId) => withQuery(ofJob(stream, jobId), { isStream: 'false' }),
     ping: ping === undefined ? undefined : own(ping),
     unhealthy:
       ping === undefined
         ? undefined
-        : (check, reason) => withQuery(own(ping), { status: 'unhealthy', check, reason }),
+        : (check, reason) =>
+            withQuery(own(ping), {
+              status: 'unhealthy',
+              check,
+              reason: reason.slice(0, MAX_REASON_CHARS).toWellFormed(),
+              runpod_version: WORKER_VERSION,
+            }),
   };
 }
 
@@ -98,7 +110,7 @@ function fill(template: string, workerId: string, id: string): string {
 }
 
 function swap(take: string, path: string): string {
-  return take.replace('/job-take/', () => `${path}/`);
+  return take.replace(TAKE_PATH, () => `${path}/`);
 }
 
 function withQuery(address: string, params: Record<string, string>): string {

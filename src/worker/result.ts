@@ -13,6 +13,7 @@ export const MAX_CHUNK_BYTES = 1_000_000;
 /** How a traceback is cut: what matters stands first. */
 const MAX_TRACE_CHARS = 4_000;
 const MAX_MESSAGE_CHARS = 8_000;
+const MAX_NAME_CHARS = 200;
 /** Shorter values are words like any other: taking them out of a text would only garble it. */
 const MIN_SECRET_CHARS = 6;
 
@@ -55,24 +56,36 @@ export function resultOf(output: unknown, input: unknown): Result {
   };
 }
 
-/** What was thrown as the platform's own runtime posts it: an object as text. Without the secrets of the input. */
+/**
+ * What was thrown as the platform's own runtime posts it: an object as text. Without the secrets of the input. Never
+ * throws: an error that cannot be read is told as one.
+ */
 export function failureOf(
   thrown: unknown,
   input: unknown,
   { workerId, hostname: host }: WorkerIdentity,
 ): Result {
   const error = toHandlerError(thrown);
-  const original = isError(thrown) ? thrown : error;
+  const { type, traceback } = kindAndTrace(isError(thrown) ? thrown : error, error);
   const text = JSON.stringify({
-    error_type: original.name,
+    error_type: type,
     error_code: error.code,
     error_message: cut(error.message, MAX_MESSAGE_CHARS),
-    error_traceback: cut(redact(original.stack ?? ''), MAX_TRACE_CHARS),
+    error_traceback: cut(traceback, MAX_TRACE_CHARS),
     hostname: host ?? hostname(),
     worker_id: workerId,
     runpod_version: WORKER_VERSION,
   });
   return { fields: { error: JSON.stringify(withoutSecretsOf(input, text)) }, failed: true, refresh: false };
+}
+
+/** Of the error that was thrown; of ours, where that one's are no text or cannot be read. */
+function kindAndTrace(thrown: Error, ours: Error): { type: string; traceback: string } {
+  try {
+    return { type: cut(redact(thrown.name), MAX_NAME_CHARS), traceback: redact(thrown.stack ?? '') };
+  } catch {
+    return { type: ours.name, traceback: redact(ours.stack ?? '') };
+  }
 }
 
 /** The body of a result. */

@@ -1,4 +1,4 @@
-import { HandlerError, HttpError, InputError, StoppedError } from '../base/errors.ts';
+import { HandlerError, HttpError, InputError, isError, StoppedError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { abortable } from '../flow/time.ts';
 import { invoke } from './invoke.ts';
@@ -60,6 +60,7 @@ export async function runJob(job: TakenJob, control: JobControl, parts: RunJobPa
   const state = { isStream, ended: new AbortController() };
   try {
     const result = await settle({ job, control, parts, log, state, report: progress.report });
+    control.settle();
     clearTimeout(timer);
     await progress.finish(flushMs(control));
     if (result === undefined) {
@@ -112,7 +113,7 @@ async function settle(running: Running): Promise<Result | undefined> {
     work.catch(() => undefined);
     return resultOf(await Promise.race([work, control.givenUp]), job.input);
   } catch (error) {
-    const stopped = error instanceof StoppedError;
+    const stopped = isError(error) && error instanceof StoppedError;
     if (!control.cancelled) log[stopped ? 'warn' : 'error']('Job ended with an error', { error });
     running.state.ended.abort(error);
     if (stopped && error.answeredElsewhere) return undefined;

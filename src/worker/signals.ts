@@ -50,7 +50,7 @@ export function stopOnSignals(
       exit(EXIT_CODE[signal]);
       return;
     }
-    log.warn('Stopping: the platform asked for it', { signal });
+    log.warn('Stopping: a signal asked for it', { signal });
     stop.abort(new StoppedError('shutdown', `stopped by ${signal}`, { graceMs }));
   };
   const onDisconnect = (): void => {

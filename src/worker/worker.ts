@@ -77,8 +77,10 @@ export async function runWorker(
       close: () =>
         closeSoon(closing, new StoppedError('shutdown', 'a fresh worker takes the place of this one')),
       taken: () => taking.catch(() => undefined),
-      held: () => pool.size,
-      changed: () => pool.changed(REFRESH_RECHECK_MS, ended.signal),
+      working: () => pool.working,
+      answering: () => pool.answering,
+      changed: (signal) => pool.changed(REFRESH_RECHECK_MS, signal),
+      ending: stop,
     });
     const pool = createJobPool({
       limit,
@@ -134,8 +136,9 @@ async function untilEnd({ taking, closing, pool, stop, log, graceMs }: Ending): 
     code = 1;
     const message = `the worker failed outside of the job: ${messageOf(error)}`;
     pool.giveUp(new HandlerError('worker_failed', message, { cause: error, retryable: true }));
-    pool.stop({ reason: new StoppedError('shutdown', message), handlerMs: 0, deliveryMs: graceMs });
-    closing.abort(error);
+    const reason = new StoppedError('shutdown', message);
+    pool.stop({ reason, handlerMs: 0, deliveryMs: graceMs });
+    closeSoon(closing, reason);
   };
   if (stop.aborted) onStop();
   stop.addEventListener('abort', onStop, { once: true });

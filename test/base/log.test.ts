@@ -87,6 +87,23 @@ describe('createLog', () => {
     expect(lines[0]).not.toContain('\u001b');
   });
 
+  test('a field that cannot be read costs no line, and no other field', () => {
+    const { log, entries } = logTo();
+    const broken = {
+      get value(): number {
+        throw new Error('no');
+      },
+    };
+    const error = Object.assign(new Error('odd'), { message: { code: 7 }, name: Symbol('x'), stack: [1] });
+    log.error('Failed', { broken, when: new Date(NaN), error, kept: 1 });
+    expect(entries()[0]).toMatchObject({
+      message: 'Failed',
+      broken: '[unreadable]',
+      error: { name: '[symbol]', message: { code: 7 }, stack: [1] },
+      kept: 1,
+    });
+  });
+
   test('cuts long values and lists', () => {
     const { log, entries } = logTo();
     log.info('x'.repeat(10_000), {

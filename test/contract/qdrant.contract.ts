@@ -415,6 +415,15 @@ export function describeQdrant(name: string, open: () => Promise<QdrantTarget>):
       });
     });
 
+    test('one point comes with its vector, or not at all', async () => {
+      const collection = await filled(2, [{ id: 7, vector: Float32Array.of(3, 4), payload: { a: 1, b: 2 } }]);
+      const point = await store.point(collection, 7, ['a']);
+      expect(point).toMatchObject({ id: 7, payload: { a: 1 } });
+      expect(point?.payload).not.toHaveProperty('b');
+      expect(Array.from(point?.vector ?? [], (x) => Math.round(x * 1e6) / 1e6)).toEqual([0.6, 0.8]);
+      expect(await store.point(collection, 8, ['a'])).toBeUndefined();
+    });
+
     describe('search', () => {
       test('nearest first, by cosine, with limit, offset, threshold and filter', async () => {
         const at = (degrees: number) =>
@@ -490,10 +499,12 @@ export function describeQdrant(name: string, open: () => Promise<QdrantTarget>):
       const point = fc.record({
         id: fc.oneof(fc.uuid(), fc.nat(), fc.bigInt(2n ** 53n, 2n ** 64n - 1n)),
         vector: fc.array(component, { minLength: 4, maxLength: 4 }).map((v) => Float32Array.from(v)),
-        payload: fc.dictionary(
-          fc.string({ unit: 'grapheme', minLength: 1 }).filter((key) => key !== '__proto__'),
-          fc.jsonValue({ maxDepth: 3 }),
-        ),
+        payload: fc
+          .dictionary(
+            fc.string({ unit: 'grapheme', minLength: 1 }).filter((key) => key !== '__proto__'),
+            fc.jsonValue({ maxDepth: 3 }),
+          )
+          .filter((payload) => !hasEscapedKey(payload)),
       });
       await fc.assert(
         fc.asyncProperty(fc.array(point, { maxLength: 8 }), async (points) => {
@@ -535,6 +546,18 @@ function cosine(a: Float32Array, b: Float32Array): number {
 function shortest(value: number): number {
   const digits = Array.from({ length: 9 }, (_, i) => Number(value.toPrecision(i + 1)));
   return digits.find((d) => Math.fround(d) === Math.fround(value)) ?? value;
+}
+
+/**
+ * Does any object in it have a key that JSON writes with a backslash? V8's JSON.parse (seen in 13.6, Node 24) may take
+ * such a key for another one: where an earlier object of the process with the same keys before it went on with a key that
+ * is spelled as the escaped text begins, `"` comes out as a backslash.
+ */
+function hasEscapedKey(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(
+    ([key, v]) => (!Array.isArray(value) && JSON.stringify(key) !== `"${key}"`) || hasEscapedKey(v),
+  );
 }
 
 /** The official client reads integers above 2^53 as bigints. */

@@ -177,6 +177,39 @@ export function supabaseContract(name: string, open: () => Promise<Project>): vo
       });
     });
 
+    test('rows from the newest on, those of one moment too, each once; and how many there are', async () => {
+      const at = ['2026-01-02T00:00:00.000001Z', '2026-01-01T00:00:00Z', '2026-01-03T12:00:00.5Z'];
+      const rows = [...at, ...Array.from({ length: 4 }, () => '2026-01-02T00:00:00.000001Z')].map(
+        (created_at) => ({
+          id: randomUUID(),
+          created_at,
+          runpod_job_id: run,
+        }),
+      );
+      await database.insert({ table: 'embedding_jobs', rows });
+      const filters: Filter[] = [{ column: 'runpod_job_id', op: 'eq', value: run }];
+      const schema = z.object({ id: z.string(), created_at: z.string() });
+      const query = { table: 'embedding_jobs', columns: 'id,created_at', schema, filters, limit: 3 };
+      const read: z.infer<typeof schema>[] = [];
+      for (;;) {
+        const page = await database.newest({ ...query, after: read.at(-1) });
+        read.push(...page);
+        if (page.length === 0) break;
+      }
+      const expected = rows.toSorted(
+        (a, b) => Date.parse(b.created_at) - Date.parse(a.created_at) || (a.id < b.id ? 1 : -1),
+      );
+      expect(read.map(({ id }) => id)).toEqual(expected.map(({ id }) => id));
+      expect(await database.count({ table: 'embedding_jobs', filters })).toBe(rows.length);
+      expect(
+        await database.count({
+          table: 'embedding_jobs',
+          filters: [...filters, { column: 'id', op: 'in', value: [] }],
+        }),
+      ).toBe(0);
+      await database.remove({ table: 'embedding_jobs', filters });
+    });
+
     test('values in lists may hold any character', async () => {
       const names = ['a,b', 'a"b', 'a\\b', '(x)', 'null', 'ü & +', "it's", 'a.b', '"quoted"', '\\'].map(
         (n) => `${run} ${n}`,

@@ -7,7 +7,7 @@ import { SETTINGS_SCHEMA } from '../../src/base/settings.ts';
 const NOT_FOR_WORKERS = ['LOCAL_ENDPOINT_KEY'];
 
 test('each setting of the package is either handed to the workers, or said not to be', () => {
-  const own = Object.keys(SETTINGS_SCHEMA.shape).filter((key) => !/^(?:RUNPOD|OTEL)_/.test(key));
+  const own = Object.keys(SETTINGS_SCHEMA.shape).filter((key) => !/^(?:RUNPOD|OTEL|API)_/.test(key));
   expect([...WORKER_KEYS, ...NOT_FOR_WORKERS].toSorted()).toEqual(own.toSorted());
 });
 

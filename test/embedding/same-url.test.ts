@@ -223,6 +223,8 @@ describe('a stop', () => {
     run.stop.abort(stopped);
     await expect(done).rejects.toBe(stopped);
     expect(run.failed).toEqual([]);
+    // What waited has no answer: it was not spared.
+    expect(run.repeated()).toBe(0);
     await expectNothingRuns(run);
   });
 

@@ -273,3 +273,34 @@ test.concurrent(
     expect(rows).toEqual([{ url: url('a') }, { url: url('b') }]);
   },
 );
+
+test.concurrent.each([
+  ['a zero character in its address', { url: 'http://127.0.0.1:9/a\0b' }],
+  ['a zero character in its id', { id: 'a\0b' }],
+  ['half a character where what is told of its address is cut', { url: `x:${'a'.repeat(497)}🍰🍰` }],
+  ['half a character in its id', { id: '\ud83c' }],
+  ['half a character in its address', { url: `${cloud.images.url}/many/2.png?\ud83c` }],
+  [
+    'half a character in its metadata',
+    { metadata: { note: '\ud83c' }, url: `${cloud.images.url}/many/3.png` },
+  ],
+  ['a zero character in the path of its file', { url: 'a\0b.png' }],
+  ['half a character in the path of its file', { url: 'a\ud83c.png' }],
+  ['an id of thousands of characters', { id: Array.from({ length: 9_000 }, () => randomUUID()[0]).join('') }],
+])('a picture with %s fails alone, and is told of beside the others', async (_, odd) => {
+  const images = [
+    { id: 'gone', type: 'product', url: `${cloud.images.url}/gone/c.png` },
+    { id: 'not stored', type: 'product', url: 'gone.png' },
+    { id: 'fine', type: 'product', url: `${cloud.images.url}/many/1.png` },
+    { id: 'odd', type: 'product', url: `${cloud.images.url}/gone/d.png`, ...odd },
+  ];
+  const { output, jobId } = await runJob(cloud, { collection_name: 'odd texts', images });
+  expect(output).toMatchObject({ status: 'success', processed_count: 1, failed_count: 3, warnings: [] });
+  const rows = await cloud.supabase.sql(
+    `select image_id, code from embedding_job_failures where job_id = $1 and image_id in ('gone', 'not stored')`,
+    [jobId],
+  );
+  expect(rows).toHaveLength(2);
+  const all = await cloud.supabase.sql('select 1 from embedding_job_failures where job_id = $1', [jobId]);
+  expect(all).toHaveLength(3);
+});

@@ -134,6 +134,49 @@ describe('cancel', () => {
   });
 });
 
+describe('a job that is handed out a second time', () => {
+  const handler = `async ({ input }, { signal, log }) => {
+    log.info('started ' + input.run);
+    if (input.run === 'first') {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      await sleep(1000);
+      log.info('ended first');
+    }
+    return input.run;
+  }`;
+
+  test('after it was cancelled, while it still winds up: it runs again after that, and is answered', async () => {
+    worker = await startWorker(simulator, { handler, options: '{ concurrency: 2 }' });
+    simulator.submit({ run: 'first' }, { id: 'a' });
+    await worker.logged('started first');
+    simulator.stop('a');
+    await simulator.waitFor(() =>
+      simulator.requests.some(({ route, status }) => route === 'stop' && status === 200),
+    );
+    simulator.submit({ run: 'second' }, { id: 'a' });
+    expect(await resultOf(simulator, 'a')).toMatchObject({ output: 'second' });
+    expect(simulator.results.get('a')).toHaveLength(1);
+    const log = worker.log();
+    expect(log.indexOf('ended first')).toBeLessThan(log.indexOf('started second'));
+  });
+
+  test('while it runs: it runs once, and is answered once', async () => {
+    worker = await startWorker(simulator, {
+      handler: `async (job, { log }) => { log.info('started'); await sleep(1500); return 1; }`,
+      options: '{ concurrency: 2 }',
+    });
+    simulator.submit({}, { id: 'a' });
+    await worker.logged('started');
+    simulator.submit({}, { id: 'a' });
+    await worker.logged('handed out a second time');
+    await resultOf(simulator, 'a');
+    worker.kill('SIGTERM');
+    await worker.ended;
+    expect(worker.log().match(/"started"/g)).toHaveLength(1);
+    expect(simulator.results.get('a')).toHaveLength(1);
+  });
+});
+
 describe('a job that a later run has taken over', () => {
   const before = `import { StoppedError } from ${JSON.stringify(ERRORS)};`;
   const handler = `async function* ({ input }) {
@@ -194,6 +237,16 @@ describe('concurrency', () => {
       options: '{ concurrency: ({ running }) => (running > 0 ? null : 1) }',
     });
     expect(await resultOf(simulator, simulator.submit({}))).toMatchObject({ output: 'whole' });
+    expect(await worker.ended).toBe(1);
+  });
+
+  test('that becomes none while a job waits for its place: that one is answered too', async () => {
+    const ids = [simulator.submit({}), simulator.submit({})];
+    worker = await startWorker(simulator, {
+      handler: 'async () => { globalThis.begun = true; await sleep(300); return 1; }',
+      options: '{ concurrency: () => (globalThis.begun ? null : 2) }',
+    });
+    for (const id of ids) expect(await resultOf(simulator, id)).toMatchObject({ output: 1 });
     expect(await worker.ended).toBe(1);
   });
 });

@@ -15,6 +15,8 @@ const HANDLER = `async ({ input }, { progress }) => {
     case 'error object': return { error: { code: 7 } };
     case 'nothing': return undefined;
     case 'throw nothing': throw undefined;
+    case 'throw an answer': throw Object.assign(new Error(), { message: { code: 'PGRST' }, stack: undefined });
+    case 'throw a proxy': { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); throw proxy; }
     case 'never': progress({ a: 1 }); return new Promise(() => setInterval(() => undefined, 1000));
     default: return { got: input };
   }
@@ -61,6 +63,8 @@ describe('whatever a handler does, its job gets one final post', () => {
     ['buffer', /output\.bytes is binary data/],
     ['large', /30000011 bytes, above the limit of 20000000 bytes/],
     ['throw nothing', /undefined/],
+    ['throw an answer', /object Object/],
+    ['throw a proxy', /cannot be read/],
   ])('it gives %s: an error that says what is wrong', async (what, message) => {
     const error = await errorOf(simulator, simulator.submit({ do: what }));
     expect(error.error_message).toMatch(message);

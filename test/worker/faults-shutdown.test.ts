@@ -137,6 +137,25 @@ describe('a process that cannot go on', () => {
   });
 });
 
+test('a job that is on its way when something fails outside of all jobs is answered as well', async () => {
+  worker = await startWorker(simulator, {
+    handler: 'async () => 1',
+    before: `
+      import { writeSync } from 'node:fs';
+      setTimeout(() => {
+        writeSync(2, 'busy');
+        const until = Date.now() + 1500;
+        while (Date.now() < until);
+        throw new Error('stray');
+      }, 1500);`,
+  });
+  await taken();
+  await worker.logged('busy');
+  const id = simulator.submit({});
+  expect(await worker.ended).toBe(1);
+  expect((await errorOf(simulator, id)).error_code).toBe('worker_failed');
+});
+
 describe('a worker that is to be replaced', () => {
   test('says so with its last result and ends', async () => {
     worker = await startWorker(simulator, {
@@ -148,6 +167,19 @@ describe('a worker that is to be replaced', () => {
     const long = simulator.submit({ ms: 1600 }, { id: 'long' });
     expect((await resultOf(simulator, short)).stopPod).toBeUndefined();
     expect((await resultOf(simulator, long)).stopPod).toBe(true);
+    expect(await worker.ended).toBe(0);
+  });
+
+  test('says so with the later of two results that are ready at once', async () => {
+    worker = await startWorker(simulator, {
+      handler: 'async () => { await sleep(Math.max(0, globalThis.both - Date.now())); return 1; }',
+      before: 'globalThis.both = Date.now() + 2000;',
+      options: '{ concurrency: 2, refreshWorker: true }',
+    });
+    const ids = [simulator.submit({}), simulator.submit({})];
+    const results = await Promise.all(ids.map((id) => resultOf(simulator, id)));
+    const [earlier, later] = results.toSorted((a, b) => a.time - b.time);
+    expect([earlier?.stopPod, later?.stopPod]).toEqual([undefined, true]);
     expect(await worker.ended).toBe(0);
   });
 

@@ -25,6 +25,7 @@ describe('toJson', () => {
 
   test('nothing is null, an undefined key is left out, a date is its text', () => {
     expect(toJson(undefined)).toBe('null');
+    expect(toJson({ toJSON: () => undefined })).toBe('null');
     expect(toJson({ a: undefined, when: new Date(0) })).toBe('{"when":"1970-01-01T00:00:00.000Z"}');
   });
 

@@ -139,9 +139,9 @@ describe('the log', () => {
   };
 
   test('goes to standard error, with progress in it', async () => {
-    const { stdout, stderr } = await run(talking, ['--test_input', '{"input":{}}']);
+    const { stdout, stderr } = await run(talking, ['--test_input', '{"input":{}, "id": "j1"}']);
     expect(stdout).toBe('{}\n');
-    expect(stderr).toContain('"progress":{"done":1}');
+    expect(stderr).toMatch(/"requestId":"j1","progress":\{"done":1\}/);
     expect(stderr).not.toContain('in detail');
   });
 

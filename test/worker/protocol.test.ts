@@ -28,7 +28,7 @@ describe('addresses', () => {
     [addresses.stops, `${BASE}/job-stop/w1?gpu=A`],
     [addresses.done('j1', false), `${BASE}/job-done/w1/j1?gpu=A&isStream=false`],
     [addresses.done('j1', true), `${BASE}/job-done/w1/j1?gpu=A&isStream=true`],
-    [addresses.stream?.('j1'), `${BASE}/job-stream/w1/j1?gpu=A&isStream=true`],
+    [addresses.stream?.('j1'), `${BASE}/job-stream/w1/j1?gpu=A&isStream=false`],
     [withJobIds(addresses.ping ?? '', []), `${BASE}/ping/w1?gpu=A&runpod_version=${WORKER_VERSION}`],
     [
       withJobIds(addresses.ping ?? '', ['a', 'b']),
@@ -36,7 +36,7 @@ describe('addresses', () => {
     ],
     [
       addresses.unhealthy?.('gpu', 'none & gone'),
-      `${BASE}/ping/w1?gpu=A&status=unhealthy&check=gpu&reason=none%20%26%20gone`,
+      `${BASE}/ping/w1?gpu=A&status=unhealthy&check=gpu&reason=none%20%26%20gone&runpod_version=${WORKER_VERSION}`,
     ],
   ])('%s', (address, expected) => {
     expect(address).toBe(expected);
@@ -48,6 +48,38 @@ describe('addresses', () => {
       'w/1',
     );
     expect(odd.done('$& ?', false)).toBe(`${BASE}/job-done/w%2F1/%24%26%20%3F?isStream=false`);
+  });
+
+  test('both tokens are filled in wherever they stand', () => {
+    const template = `${BASE}/x/job-take/$ID/$RUNPOD_POD_ID`;
+    const both = createAddresses(
+      {
+        RUNPOD_WEBHOOK_GET_JOB: template,
+        RUNPOD_WEBHOOK_POST_OUTPUT: template,
+        RUNPOD_WEBHOOK_POST_STREAM: template,
+        RUNPOD_WEBHOOK_PING: template,
+      },
+      'w1',
+    );
+    const paths = [both.take(1, false), both.stops, both.ping, both.done('j1', false), both.stream?.('j1')];
+    expect(paths.map((address) => address?.replace(/\?.*/, '').replace(`${BASE}/x/`, ''))).toEqual([
+      'job-take/w1/w1',
+      'job-stop/w1/w1',
+      'job-take/w1/w1',
+      'job-take/j1/w1',
+      'job-take/j1/w1',
+    ]);
+  });
+
+  test('of a take in another form: nothing is asked there but for jobs', () => {
+    const other = createAddresses({ ...SETTINGS, RUNPOD_WEBHOOK_GET_JOB: `${BASE}/jobs/$ID` }, 'w1');
+    expect(other.stops).toBeUndefined();
+    expect(other.take(1, true)).toBe(`${BASE}/jobs/w1?job_in_progress=1`);
+  });
+
+  test('a reason is cut to what the service keeps', () => {
+    const address = new URL(addresses.unhealthy?.('gpu', 'x'.repeat(1_000)) ?? '');
+    expect(address.searchParams.get('reason')).toHaveLength(256);
   });
 
   test('one that is missing is named', () => {

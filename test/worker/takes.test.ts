@@ -67,3 +67,23 @@ test.each([
   simulator.script({ route: 'take', outcome: { status: 429, ...outcome }, times: 1 });
   expect(await pausesUntilJob()).toEqual([ms]);
 });
+
+test('an address of another form is asked for jobs alone: none is lost to whoever asks what to stop', async () => {
+  const { RUNPOD_WEBHOOK_GET_JOB = '', RUNPOD_WEBHOOK_POST_OUTPUT = '' } = simulator.env('w1');
+  const settings = {
+    // The simulator's own route for several at once stands for a service that names its routes otherwise.
+    RUNPOD_WEBHOOK_GET_JOB: RUNPOD_WEBHOOK_GET_JOB.replace('/job-take/', '/job-take-batch/'),
+    RUNPOD_WEBHOOK_POST_OUTPUT,
+    RUNPOD_AI_API_KEY: 'simulated-api-key',
+  };
+  const platform = connectRunPod(settings, 'w1', SILENT_LOG);
+  const stop = new AbortController();
+  const hearing = platform.stops(stop.signal);
+  const ended = expect(hearing).rejects.toThrow('over');
+  simulator.submit({}, { id: 'a' });
+  expect(await platform.take(1, false, stop.signal)).toMatchObject([{ id: 'a' }]);
+  stop.abort(new Error('over'));
+  await ended;
+  expect(simulator.requests.filter(({ route }) => route !== 'done')).toHaveLength(1);
+  await platform.close();
+});

@@ -1,5 +1,6 @@
 import type { Log } from '../../base/log.ts';
 import { createDirectHttp } from '../../http/direct.ts';
+import { listen } from '../../http/listen.ts';
 import type { AnyHandler } from '../types.ts';
 import { runWorker, type WorkerOptions } from '../worker.ts';
 import { isLoopback, noForeignPages, onlyWithKey } from './callers.ts';
@@ -8,7 +9,6 @@ import { createJobTable } from './job-table.ts';
 import { ENDPOINT_LIMITS, type EndpointLimits } from './limits.ts';
 import { createLocalPlatform } from './local-platform.ts';
 import { createRoutes } from './routes.ts';
-import { listen } from './server.ts';
 import { createWebhooks } from './webhooks.ts';
 
 export interface EndpointParts {
@@ -52,7 +52,8 @@ export async function runEndpoint(
   let ready = false;
   const callers = key === undefined ? noForeignPages(isLoopback(host)) : onlyWithKey(key);
   const routes = createRoutes({ callers, jobs, limits, isReady: () => ready, log });
-  const server = await listen(routes, host, port);
+  const advice = 'see --rp_api_port';
+  const server = await listen({ fetch: routes.fetch, host, port, who: 'the endpoint', advice });
   log.info('Serving jobs on this machine', { url: server.url });
   if (key === undefined && !isLoopback(host)) {
     log.warn('Anybody who reaches this address can run jobs: set LOCAL_ENDPOINT_KEY');

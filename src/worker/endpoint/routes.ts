@@ -73,8 +73,8 @@ export function createRoutes({ callers, jobs, limits, isReady, log }: RouteParts
     ofJob(async (c, job) => {
       const { signal } = c.req.raw;
       await jobs.wait(job, () => job.pieces.length > 0 || hasEnded(job), STREAM_WAIT_MS, signal);
-      // Nobody is there to receive them: they are the next one's.
-      const stream = signal.aborted ? [] : jobs.fetchPieces(job);
+      // Where nobody is there to receive them, or asked for headers alone, they are the next one's.
+      const stream = signal.aborted || c.req.method === 'HEAD' ? [] : jobs.fetchPieces(job);
       const { output: _, ...status } = statusOf(job);
       return c.json({ ...status, stream });
     }),

@@ -1,23 +1,43 @@
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 
+import { messageOf } from '../../base/errors.ts';
 import { startSimulator } from './simulator.ts';
 
 /** `npm run simulator`: a RunPod endpoint as its workers see it, until it is told to stop. */
-const { values } = parseArgs({
-  options: {
-    port: { type: 'string', default: '0' },
-    host: { type: 'string', default: '127.0.0.1' },
-    worker: { type: 'string' },
-    'no-record': { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  },
-});
+const OPTIONS = {
+  port: { type: 'string', default: '0' },
+  host: { type: 'string', default: '127.0.0.1' },
+  worker: { type: 'string' },
+  'no-record': { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+} as const;
+const USAGE = `npm run simulator -- [--port PORT] [--host HOST] [--worker ID] [--json] [--no-record]`;
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({ options: OPTIONS });
+    if (/^\d{1,5}$/.test(values.port)) return values;
+    return refuse('--port: expected a whole number, 0 for any that is free');
+  } catch (error) {
+    return refuse(messageOf(error));
+  }
+}
+
+/** Ends the process: what was asked cannot be done. */
+function refuse(why: string): never {
+  process.stderr.write(`${why}\n\n${USAGE}\n`);
+  process.exit(2);
+}
+
+const values = readOptions();
 const simulator = await startSimulator({
   port: Number(values.port),
   host: values.host,
   ...(values['no-record'] ? { maxRequests: 0 } : {}),
-});
+}).catch((error: unknown) =>
+  refuse(`the simulator cannot listen at ${values.host}, port ${values.port}: ${messageOf(error)}`),
+);
 const variables = simulator.env(values.worker);
 
 process.stdout.write(

@@ -37,6 +37,16 @@ test('each piece is handed out once, as soon as it is there', async () => {
   });
 });
 
+test('a request for headers alone takes no piece', async () => {
+  endpoint = await startEndpoint(async function* () {
+    yield await Promise.resolve('a');
+  });
+  const id = await endpoint.run({});
+  await endpoint.settled(id);
+  expect((await fetch(`${endpoint.url}/stream/${id}`, { method: 'HEAD' })).status).toBe(200);
+  expect(await next(id)).toMatchObject({ stream: [{ output: 'a' }] });
+});
+
 test('a generator that throws: its pieces, then its error where the stream is read', async () => {
   endpoint = await startEndpoint(async function* () {
     yield await Promise.resolve('a');

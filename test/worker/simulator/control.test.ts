@@ -93,3 +93,18 @@ test('as a command: it says where it is, and ends when told to', async () => {
   child.kill('SIGTERM');
   expect(await exited).toEqual([0, null]);
 });
+
+test.each([
+  ['an option that there is not', ['--prot', '1'], /Unknown option '--prot'/],
+  ['a port that is none', ['--port', 'abc'], /--port: expected a whole number/],
+  ['a port that there is not', ['--port', '70000'], /cannot listen at 127.0.0.1, port 70000/],
+  ['an address of another machine', ['--host', '192.0.2.1'], /cannot listen at 192.0.2.1, port 0/],
+])('as a command with %s: it says so and how it is called', async (_, args, message) => {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let printed = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text));
+  expect(await once(child, 'close')).toEqual([2, null]);
+  expect(printed).toMatch(message);
+  expect(printed).toContain('npm run simulator -- [--port PORT]');
+  expect(printed).not.toContain('    at ');
+});

@@ -130,13 +130,13 @@ describe('stop', () => {
     await worker.take();
     await worker.take();
     const other = hand(simulator, 'w2');
-    const waiting = worker.get(worker.addresses.stops);
+    const waiting = worker.get(worker.addresses.stops ?? '');
     await simulator.waitFor(() => simulator.requests.some(({ route }) => route === 'stop'));
     simulator.stop(ids[0] ?? '');
     expect(await waiting).toEqual({ status: 200, body: { jobsToStop: [ids[0]] } });
     simulator.stop(ids[1] ?? '');
-    expect(await other.get(other.addresses.stops)).toMatchObject({ status: 204 });
-    expect(await worker.get(worker.addresses.stops)).toMatchObject({ body: { jobsToStop: [ids[1]] } });
+    expect(await other.get(other.addresses.stops ?? '')).toMatchObject({ status: 204 });
+    expect(await worker.get(worker.addresses.stops ?? '')).toMatchObject({ body: { jobsToStop: [ids[1]] } });
   });
 
   test('of a job that has ended, or never was, is refused', async () => {

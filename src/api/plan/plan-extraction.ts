@@ -1,0 +1,132 @@
+import { InputError } from '../../base/errors.ts';
+import { parseEmbeddingInput } from '../../embedding/input.ts';
+import type { CombinedRequest, ExtractionRequest, MatchingRequest, Purpose } from '../requests/extraction.ts';
+import { chooseModel, type ChosenModel } from './choose-model.ts';
+import { chooseTargets, type CollectionMode, type Target } from './collections.ts';
+import { COMBINED_FIELDS, MATCHING_FIELDS, type ResolvedExtraction } from './extraction-fields.ts';
+import { fieldAt, placeFields } from './field-map.ts';
+import type { Lookup } from './lookup.ts';
+import { slugOf } from './slug.ts';
+
+/** An extraction request whose every name is known: what to submit, and what its row says. */
+export interface ExtractionPlan {
+  purpose: Purpose;
+  model: ChosenModel;
+  mode: CollectionMode;
+  targets: Target[];
+  /** With the collections that the job fills. */
+  resolved: ResolvedExtraction;
+}
+
+export interface PlanOptions {
+  lookup: Lookup;
+  /** Names what is filled in the place of a collection that is replaced; absent: `replace` is refused. */
+  rebuildAs?: ((name: string) => string) | undefined;
+}
+
+/**
+ * Finds what the request means: its model, its dataset, its collections. Reads, and writes nothing.
+ * @throws InputError by the name of the field: a model or dataset that there is not, a collection that does not fit
+ * `collection_mode`.
+ */
+export async function planExtraction(
+  request: ExtractionRequest,
+  options: PlanOptions,
+): Promise<ExtractionPlan> {
+  const [model, dataset] = await Promise.all([
+    chooseModel(request.model, options.lookup),
+    datasetOf(request, options.lookup),
+  ]);
+  const { collection_mode: mode, purpose } = request;
+  const targeting = { ...options, rebuildAs: options.rebuildAs, mode, size: model.embedding_dim };
+  if (request.purpose === 'matching') {
+    const targets = await chooseTargets(matchingNames(request, model), targeting);
+    const resolved = {
+      ...request,
+      model,
+      product_collection: targets.product_collection?.fill,
+      cutout_collection: targets.cutout_collection?.fill,
+    };
+    return { purpose, model, mode, targets: Object.values(targets), resolved };
+  }
+  const name = request.collection_name ?? combinedName(request, model, dataset);
+  const { collection_name: target = { name, fill: name } } = await chooseTargets(
+    { collection_name: name },
+    targeting,
+  );
+  const resolved = { ...request, model, collection_name: target.fill };
+  return { purpose, model, mode, targets: [target], resolved };
+}
+
+/** Only those that the job writes to. */
+function matchingNames(
+  request: MatchingRequest,
+  { slug }: ChosenModel,
+): Partial<Record<'product_collection' | 'cutout_collection', string>> {
+  const { source, product_collection: products, cutout_collection: cutouts } = request;
+  return {
+    ...(source !== 'cutouts' && { product_collection: products ?? `products_${slug}` }),
+    ...(source !== 'products' && { cutout_collection: cutouts ?? `cutouts_${slug}` }),
+  };
+}
+
+/** `training_{model}`, `evaluation_{dataset}_{model}`, `production_{model}`. */
+function combinedName(
+  { purpose, product_source: source }: CombinedRequest,
+  { slug }: ChosenModel,
+  dataset: string | undefined,
+): string {
+  return purpose === 'evaluation' ? `evaluation_${dataset ?? source}_${slug}` : `${purpose}_${slug}`;
+}
+
+/** The dataset's name, as part of a collection's; undefined where products are not chosen by one. */
+async function datasetOf(
+  { product_dataset_id: id }: ExtractionRequest,
+  lookup: Lookup,
+): Promise<string | undefined> {
+  if (id === undefined) return undefined;
+  const row = await lookup.dataset(id);
+  if (row !== undefined) return slugOf(row.name) ?? slugOf(id);
+  const message = 'is no dataset; expected the id of a row of datasets';
+  throw new InputError([{ key: 'product_dataset_id', message }]);
+}
+
+/** The stores' addresses and keys, as a job's input carries them. */
+export interface InputCredentials {
+  supabase_url?: string;
+  supabase_service_key?: string;
+  qdrant_url?: string;
+  qdrant_api_key?: string;
+  hf_token?: string;
+}
+
+/**
+ * The input of the job that does what was planned. Without credentials, unless they are given: the endpoint's
+ * environment has them.
+ * @throws InputError where the handler would refuse it, by the name of the request's field.
+ */
+export function extractionInput(
+  { resolved }: ExtractionPlan,
+  jobId: string,
+  credentials: InputCredentials = {},
+): Record<string, unknown> {
+  const placed =
+    resolved.purpose === 'matching'
+      ? placeFields(resolved, MATCHING_FIELDS)
+      : placeFields(resolved, COMBINED_FIELDS);
+  const input = { job_id: jobId, ...placed, ...credentials };
+  try {
+    parseEmbeddingInput(input);
+    return input;
+  } catch (error) {
+    throw error instanceof InputError ? inTheRequestsWords(error, resolved) : error;
+  }
+}
+
+function inTheRequestsWords(error: InputError, resolved: ResolvedExtraction): InputError {
+  const fieldOf = (path: string): string | undefined =>
+    resolved.purpose === 'matching'
+      ? fieldAt(path, resolved, MATCHING_FIELDS)
+      : fieldAt(path, resolved, COMBINED_FIELDS);
+  return new InputError(error.issues.map(({ key, message }) => ({ key: fieldOf(key) ?? key, message })));
+}

@@ -1,0 +1,43 @@
+import { HandlerError, messageOf } from '../../base/errors.ts';
+import type { RunKindName } from './run-kinds.ts';
+import { endpointOf, findRun, type Runs } from './runs.ts';
+
+export interface CancelledRun {
+  id: string;
+  kind: RunKindName;
+  status: 'cancelled';
+  /** Has RunPod ended the job too? Where not, its worker sees the row, and stops by itself. */
+  ended_at_runpod: boolean;
+}
+
+/**
+ * Cancels a run: its row first, which no worker writes over, then its job. A run that is cancelled already stays so.
+ * @throws HandlerError `run_not_found`; `run_has_ended` where it was completed or has failed.
+ */
+export async function cancelRun(runs: Runs, id: string): Promise<CancelledRun> {
+  const { kind, run } = await findRun(runs, id);
+  const rows = runs.rows[kind];
+  // Submitted in between: then the row's id is another one.
+  const isCancelled =
+    (await rows.end(run, { state: 'cancelled' })) ||
+    (await rows.end((await rows.find(id)) ?? run, { state: 'cancelled' }));
+  const now = isCancelled ? 'cancelled' : (await rows.find(id))?.status;
+  if (now !== 'cancelled')
+    throw new HandlerError('run_has_ended', `run ${id} is ${now ?? 'gone'}: there is nothing to cancel`);
+  const { runpod_job_id: jobId } = (await rows.find(id)) ?? run;
+  return { id, kind, status: 'cancelled', ended_at_runpod: await cancelJob(runs, kind, jobId) };
+}
+
+async function cancelJob(runs: Runs, kind: RunKindName, jobId: string | null): Promise<boolean> {
+  // Whoever submits it right now sees the row, and cancels the job.
+  if (jobId === null) return false;
+  try {
+    return await endpointOf(runs, kind).cancel(jobId);
+  } catch (error) {
+    runs.log.warn('A cancelled run could not be cancelled at RunPod', {
+      runpodJobId: jobId,
+      reason: messageOf(error),
+    });
+    return false;
+  }
+}

@@ -1,0 +1,185 @@
+import { z } from 'zod';
+
+import { StoreError } from '../../base/errors.ts';
+import { knownColumns, type Values } from '../../job/known-columns.ts';
+import type { Database, Filter } from '../../supabase/database.ts';
+import { BEFORE, SUBMITTED, type EndState, type RunKind } from './run-kinds.ts';
+
+const RUN = z.object({
+  id: z.string(),
+  status: z.string(),
+  created_at: z.string(),
+  completed_at: z.string().nullable(),
+  runpod_job_id: z.string().nullable(),
+  /** Ours: null where another program has submitted the run, absent where the database lacks the column. */
+  runpod_endpoint_id: z.string().nullish(),
+});
+export type Run = z.infer<typeof RUN>;
+
+/** What ends a run, and what else its row is to say then. */
+export interface RunEnd {
+  state: EndState;
+  error?: string | undefined;
+  values?: Values;
+}
+
+/**
+ * The rows of one kind of runs. A write that changes a state asks for the state that it may change: what a worker has
+ * written meanwhile stands, and a state that ends a run is never taken back.
+ */
+export interface RunRows {
+  readonly kind: RunKind;
+  /** Adds the row, before anything is submitted. */
+  add(row: Values): Promise<void>;
+  find(id: string, signal?: AbortSignal): Promise<Run | undefined>;
+  /** Pages of runs that have not ended. */
+  unfinished(signal?: AbortSignal): AsyncGenerator<Run[]>;
+  /** Pages of runs of this endpoint that ended since then and of which no result was kept. */
+  withoutResult(endpointId: string, since: Date, signal?: AbortSignal): AsyncGenerator<Run[]>;
+  /** Writes the id that RunPod gave; the state too, unless a worker was faster. */
+  submitted(id: string, runpodJobId: string): Promise<void>;
+  /** False where the run has ended otherwise, or was submitted anew (its id is another one). */
+  end(run: Pick<Run, 'id' | 'runpod_job_id'>, end: RunEnd): Promise<boolean>;
+  /** As `end`, for a run that was never submitted. */
+  endUnsubmitted(id: string, error: string): Promise<boolean>;
+  /** False where a result is kept already, or the database lacks the column. */
+  keepResult(id: string, result: Values): Promise<boolean>;
+}
+
+export interface RunRowsOptions {
+  database: Database;
+  kind: RunKind;
+  warn: (message: string) => void;
+}
+
+/** As the page shows it. */
+const ERROR_CHARS = 1_000;
+const CONSTRAINT = 'supabase_constraint';
+
+export function openRunRows({ database, kind, warn }: RunRowsOptions): RunRows {
+  const { table } = kind;
+  const columns = knownColumns({
+    table,
+    warn,
+    consequences: { runpod_endpoint_id: 'runs that RunPod has forgotten are left as they are' },
+  });
+  let keepsResults = true;
+  /** For what asks for the column of results, which a database may lack. */
+  const missingResult = (error: unknown): void => {
+    if (!(error instanceof StoreError) || error.code !== 'supabase_missing_column') throw error;
+    if (keepsResults) warn(`${table} lacks a column: results are not kept; apply supabase/migrations`);
+    keepsResults = false;
+  };
+  /** Reads the columns that the database has. */
+  const reading = <T>(read: (columns: string) => Promise<T>): Promise<T> =>
+    columns.write(COLUMNS, (known) => read(Object.keys(known).join(',')));
+  const idIs = (id: string): Filter => ({ column: 'id', op: 'eq', value: id });
+  const isUnfinished: Filter = { column: 'status', op: 'in', value: kind.unfinished };
+  const update = (values: Values, filters: readonly Filter[]): Promise<number> =>
+    columns.write(values, (known) => database.update({ table, values: known, filters }));
+
+  const ended = ({ state, error, values = {} }: RunEnd): Values => ({
+    ...values,
+    status: state,
+    completed_at: new Date().toISOString(),
+    error_message: error?.slice(0, ERROR_CHARS) ?? null,
+  });
+
+  async function* pages(filters: readonly Filter[], signal?: AbortSignal): AsyncGenerator<Run[]> {
+    const wanted = await reading(async (known) => {
+      // Which columns there are is known once a read has gone well.
+      await database.find({ table, columns: known, schema: z.unknown(), filters, signal });
+      return known;
+    });
+    yield* database.pages({ table, columns: wanted, schema: RUN, filters, signal });
+  }
+
+  return {
+    kind,
+    add: (row) =>
+      columns.write(row, (known) => addGivingWay(known, (values) => upsert(database, table, values), warn)),
+    find: (id, signal) =>
+      reading((known) => database.find({ table, columns: known, schema: RUN, filters: [idIs(id)], signal })),
+    unfinished: (signal) => pages([isUnfinished], signal),
+    async *withoutResult(endpointId, since, signal) {
+      const filters: Filter[] = [
+        { column: 'runpod_endpoint_id', op: 'eq', value: endpointId },
+        { column: 'completed_at', op: 'gte', value: since.toISOString() },
+        { column: 'runpod_job_id', op: 'not_null' },
+        { column: 'result', op: 'is_null' },
+      ];
+      if (!keepsResults) return;
+      try {
+        yield* database.pages({
+          table,
+          columns: Object.keys(COLUMNS).join(','),
+          schema: RUN,
+          filters,
+          signal,
+        });
+      } catch (error) {
+        missingResult(error);
+      }
+    },
+    async submitted(id, runpodJobId) {
+      const before: Filter = { column: 'status', op: 'eq', value: BEFORE };
+      const values = { runpod_job_id: runpodJobId };
+      if ((await update({ ...values, status: SUBMITTED }, [idIs(id), before])) > 0) return;
+      await update(values, [idIs(id)]);
+    },
+    async end({ id, runpod_job_id: jobId }, end) {
+      const same: Filter =
+        jobId === null
+          ? { column: 'runpod_job_id', op: 'is_null' }
+          : { column: 'runpod_job_id', op: 'eq', value: jobId };
+      return (await update(ended(end), [idIs(id), isUnfinished, same])) > 0;
+    },
+    async endUnsubmitted(id, error) {
+      const before: Filter = { column: 'status', op: 'eq', value: BEFORE };
+      return (await update(ended({ state: 'failed', error }), [idIs(id), before])) > 0;
+    },
+    async keepResult(id, result) {
+      const none: Filter = { column: 'result', op: 'is_null' };
+      if (!keepsResults) return false;
+      try {
+        return (await database.update({ table, values: { result }, filters: [idIs(id), none] })) > 0;
+      } catch (error) {
+        missingResult(error);
+        return false;
+      }
+    },
+  };
+}
+
+const COLUMNS: Values = Object.fromEntries(Object.keys(RUN.shape).map((key) => [key, true]));
+
+/** An upsert of an id that nobody else has: it may be sent twice. */
+function upsert(database: Database, table: string, row: Values): Promise<void> {
+  return database.upsert({ table, rows: [row], onConflict: 'id' });
+}
+
+/** Databases with narrower checks: what they refuse is left out, column by column, and told. */
+const GIVE_WAY: Readonly<Record<string, readonly string[]>> = {
+  '23514': ['purpose'],
+  '23503': ['embedding_model_id'],
+};
+
+async function addGivingWay(
+  row: Values,
+  add: (row: Values) => Promise<void>,
+  warn: (message: string) => void,
+): Promise<void> {
+  for (let current = row; ;) {
+    try {
+      await add(current);
+      return;
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== CONSTRAINT) throw error;
+      const column = GIVE_WAY[error.storeCode ?? '']?.find((key) => current[key] !== undefined);
+      if (column === undefined) throw error;
+      warn(`the row of the run is written without ${column}: ${error.message}`);
+      const { [column]: _, ...rest } = current;
+      current = rest;
+    }
+  }
+}
