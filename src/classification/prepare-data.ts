@@ -96,6 +96,7 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
     log.info(`[Data] ${train} images to train, ${val} to validate, ${test} to test; ${balance.told}`, {
       classes: dataset.classNames.length,
       cache_bytes: frames.bytes,
+      memory_bytes: frames.memory.length,
       threads,
     });
     return {

@@ -34,6 +34,8 @@ export type RunNews =
       seconds_left: number;
       best_val_acc: number | null;
     }
+  /** Percent: what frozen features can do. */
+  | { stage: 'baselines'; knn_acc: number; ridge_acc: number }
   | { stage: 'evaluating' | 'exporting' | 'uploading' };
 
 /** Everything a training job tells: its row, its epochs' rows, its progress, its output. */

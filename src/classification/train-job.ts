@@ -102,6 +102,9 @@ function newsOf(config: TrainingConfig, report: Report, uploads: CheckpointUploa
     onFeatures: ({ images, total }) => {
       report.progress({ stage: 'features', done: images, total });
     },
+    onBaselines: ({ knn_acc, ridge_acc }) => {
+      report.progress({ stage: 'baselines', knn_acc, ridge_acc });
+    },
     onStep: ({ learningRate, secondsLeft, ...news }, rows) => {
       report.progress({
         stage: 'training',

@@ -170,6 +170,19 @@ test('the decoded pictures stay where the job asks for it, and nothing else', as
   expect(await readdir(join(cloud.runsFolder, kept.runId))).toContain('pictures.bin');
 }, 120_000);
 
+test('decoded pictures are in memory where the job asks for it, and there alone', async () => {
+  const { id } = await addDataset(cloud, { classes: { cola: 5, apple: 5 } });
+  const memoryOf = async (use_memory_cache: boolean): Promise<unknown> => {
+    const config = { ...CONFIG, data_loading: { preload: { use_memory_cache } } };
+    const { output, lines } = await runTraining(cloud, { dataset_id: id, config });
+    expect(output.status).toBe('COMPLETED');
+    return lines.find(({ message }) => message.startsWith('[Data] '))?.memory_bytes;
+  };
+  expect(await memoryOf(false)).toBe(0);
+  // Ten pictures of 96 x 96, each up to half as long again.
+  expect(await memoryOf(true)).toBe(10 * 96 * 96 * 3 * 1.5);
+}, 120_000);
+
 test('imbalance above 3:1 is made up for by itself', async () => {
   const { id } = await addDataset(cloud, { classes: { cola: 48, apple: 12 } });
   const run = await runTraining(cloud, { dataset_id: id, config: CONFIG });

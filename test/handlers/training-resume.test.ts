@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -51,7 +51,10 @@ const CONFIG = {
 };
 const CHILD = join(import.meta.dirname, '../support/training-child.ts');
 
-function startChild(input: Record<string, unknown>): { child: ChildProcess; lines: () => string } {
+function startChild(
+  input: Record<string, unknown>,
+  env: Record<string, string> = {},
+): { child: ChildProcess; lines: () => string } {
   const child = spawn(process.execPath, [CHILD, '--test_input', JSON.stringify({ input })], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -63,6 +66,7 @@ function startChild(input: Record<string, unknown>): { child: ChildProcess; line
       LOG_LEVEL: 'debug',
       TEST_RUNS_FOLDER: cloud.runsFolder,
       TMPDIR: passing.path,
+      ...env,
     },
   });
   let words = '';
@@ -113,6 +117,32 @@ test('a run that is killed goes on where it was, and comes to the same numbers a
   expect(output.metrics?.val_loss).toBe(undisturbed.output.metrics?.val_loss);
   expect(output.metrics?.temperature).toBe(undisturbed.output.metrics?.temperature);
   expect(await readdir(cloud.runsFolder)).toEqual([]);
+}, 240_000);
+
+test('a run that is killed goes on elsewhere from the checkpoint in the bucket', async () => {
+  const runId = '00000000-0000-4000-8000-0000000000d4';
+  const input = { training_run_id: runId, dataset_id: dataset.id, config: { ...CONFIG, epochs: 500 } };
+  await insertRun(cloud, runId, { dataset_id: dataset.id });
+  const { child, lines } = startChild({ ...input, ...cloud.credentials }, { TEST_UPLOADS: '1' });
+  const closed = once(child, 'close');
+  const isThere = (): boolean => /"epoch":3,"taken"[^]*Checkpoint\] stored/.test(lines());
+  while (!isThere() && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20));
+  child.kill('SIGKILL');
+  await closed;
+  expect(isThere()).toBe(true);
+
+  const runsFolder = `${cloud.runsFolder}-elsewhere`;
+  const handler = createClassificationHandler({ ...cloud.tools, runsFolder });
+  const shorter = { ...input, config: { ...CONFIG, epochs: 500, time_budget_seconds: 1 } };
+  const { output, messages } = await runTraining(cloud, shorter, { handler });
+  const { resumed_from_epoch: epoch } = output.training_stats as { resumed_from_epoch: number };
+  expect(messages).toContain(`[Resume] from cls-models/${runId}: ${epoch} epochs done`);
+  expect(epoch).toBeGreaterThanOrEqual(1);
+  expect(output).toMatchObject({ status: 'COMPLETED' });
+  expect(await readdir(runsFolder)).toEqual([]);
+  // What the first machine has of it is not this one's to clear away.
+  await rm(join(cloud.runsFolder, runId), { recursive: true });
+  await rm(join(cloud.runsFolder, `${runId}.lock`), { force: true });
 }, 240_000);
 
 describe('resume_from', () => {

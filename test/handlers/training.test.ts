@@ -161,6 +161,7 @@ describe('a run from its input to rows, bucket and webhook', () => {
     expect([...new Set(stages)]).toEqual([
       'pictures',
       'features',
+      'baselines',
       'training',
       'evaluating',
       'exporting',
@@ -168,6 +169,7 @@ describe('a run from its input to rows, bucket and webhook', () => {
     ]);
     const steps = run.progress.filter((news) => news.stage === 'training');
     expect(steps).toHaveLength(15);
+    expect(run.progress).toContainEqual({ stage: 'baselines', knn_acc: 100, ridge_acc: expect.any(Number) });
     expect(steps.at(-1)).toMatchObject({
       epoch: 3,
       epochs: 3,

@@ -11,7 +11,7 @@ import type { Sample } from '../sample.ts';
 import { joined, type Course } from './course.ts';
 
 export interface PixelCourseOptions {
-  trainer: Trainer;
+  trainer: Pick<Trainer, 'evaluate'>;
   loader: Loader;
   splits: Splits;
   classes: number;

@@ -9,6 +9,7 @@ import type { TrainingConfig } from '../input-config.ts';
 import type { Loader } from '../pictures/loader.ts';
 import type { Splits } from '../plan-data.ts';
 import type { CreateTrainer } from '../tools.ts';
+import type { Baselines } from '../metrics/baselines.ts';
 import { openCheckpoints, type Groundwork, type Resumed, type RunData } from './checkpoints.ts';
 import type { Course } from './course.ts';
 import { freshState, runEpochs, type EpochsState, type StepNews, type StoppedBecause } from './epochs.ts';
@@ -36,6 +37,8 @@ export interface TrainOptions {
 /** What is told while a run goes on. */
 export interface TrainNews {
   onFeatures: (progress: { images: number; total: number }) => void;
+  /** The first result. */
+  onBaselines: (baselines: Baselines) => void;
   /** `rows`: of all epochs so far. */
   onStep: (news: StepNews, rows: readonly EpochRow[]) => void;
   onEpoch: (row: EpochRow, rows: readonly EpochRow[]) => void;

@@ -52,11 +52,7 @@ export async function trainClassifier(options: TrainOptions): Promise<TrainedRun
   });
   const groundwork: Groundwork = resumed?.groundwork ?? {
     plan: planFor(options, found.provider),
-    baselines: await baselinesOf(found, {
-      classes: options.data.classNames.length,
-      log: options.log,
-      signal,
-    }),
+    baselines: await firstResult(options, found),
     headAccuracy: null,
     statistics: found.statistics,
   };
@@ -64,6 +60,15 @@ export async function trainClassifier(options: TrainOptions): Promise<TrainedRun
   if (groundwork.plan !== 'head_then_full') return trainOnPixels(options, groundwork);
   const { head, accuracy } = await firstHead(options, found);
   return trainOnPixels(options, { ...groundwork, headAccuracy: accuracy }, head);
+}
+
+async function firstResult(
+  { data, news, log, signal }: TrainOptions,
+  found: Probe,
+): Promise<Groundwork['baselines']> {
+  const baselines = await baselinesOf(found, { classes: data.classNames.length, log, signal });
+  if (baselines !== null) news.onBaselines(baselines);
+  return baselines;
 }
 
 function planFor({ config, backbone }: TrainOptions, provider: string): Plan {

@@ -4,18 +4,12 @@ import { plainView, randomView } from '../../../src/classification/augment/augme
 import { mixPictures, type MixPlan } from '../../../src/classification/augment/mix.ts';
 import { RECIPES } from '../../../src/classification/augment/recipe.ts';
 import type { Sample } from '../../../src/classification/sample.ts';
-import {
-  createLoader,
-  type BatchesOptions,
-  type Loader,
-} from '../../../src/classification/pictures/loader.ts';
+import type { BatchesOptions, Loader } from '../../../src/classification/pictures/loader.ts';
 import { createPool } from '../../../src/classification/pictures/pool.ts';
 import { testImages, type TestImages } from '../../support/images.ts';
-import { NEVER, sample } from '../support.ts';
 import { temporaryFolder } from '../../support/folder.ts';
-import { testPictures } from './support.ts';
+import { openTestLoader, SIZE, testPictures, type TestLoader, type TestLoaderOptions } from './support.ts';
 
-const SIZE = { width: 40, height: 40 };
 const BYTES = 40 * 40 * 3;
 
 let images: TestImages;
@@ -28,32 +22,8 @@ afterAll(async () => {
   await images[Symbol.asyncDispose]();
 });
 
-interface TestLoader extends AsyncDisposable {
-  loader: Loader;
-  samples: Sample[];
-  set: Awaited<ReturnType<typeof testPictures>>;
-}
-
-async function testLoader(
-  name: string,
-  count: number,
-  options: { threads?: number; memoryBytes?: number; prefetch?: number } = {},
-): Promise<TestLoader> {
-  const { threads = 2, memoryBytes = 0, prefetch = 2 } = options;
-  const started = new AsyncDisposableStack();
-  const folder = started.use(await temporaryFolder());
-  const set = started.use(await testPictures({ folder: folder.path, memoryBytes }));
-  const { pictures, frames } = set;
-  const pool = started.use(createPool({ threads, path: frames.path, memory: frames.memory }));
-  return {
-    set,
-    samples: Array.from({ length: count }, (_, i) =>
-      sample({ id: `${name} ${i}`, url: `${images.url}/cutouts/${name} ${i}/1.jpg` }),
-    ),
-    loader: createLoader({ pictures, pool, size: SIZE, prefetch, signal: NEVER }),
-    [Symbol.asyncDispose]: () => started.disposeAsync(),
-  };
-}
+const testLoader = (name: string, count: number, options: TestLoaderOptions = {}): Promise<TestLoader> =>
+  openTestLoader(images, { name, count, ...options });
 
 async function pixelsOf(
   loader: Loader,

@@ -4,11 +4,16 @@ import {
   type PictureLimits,
   type Pictures,
 } from '../../../src/classification/pictures/pictures.ts';
+import { createLoader, type Loader } from '../../../src/classification/pictures/loader.ts';
+import { createPool } from '../../../src/classification/pictures/pool.ts';
 import { createPictureSource } from '../../../src/classification/pictures/source.ts';
+import type { Sample } from '../../../src/classification/sample.ts';
 import { createWholeDecoder } from '../../../src/image/decode.ts';
 import type { SignPaths } from '../../../src/job/sign.ts';
 import { preprocessing } from '../../image/support.ts';
-import { NEVER } from '../support.ts';
+import { temporaryFolder } from '../../support/folder.ts';
+import type { TestImages } from '../../support/images.ts';
+import { NEVER, sample } from '../support.ts';
 
 export const openFrames = (
   folder: string,
@@ -50,4 +55,40 @@ export async function testPictures(
     signal,
   });
   return { pictures, frames, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+/** Of the pictures when they are used. */
+export const SIZE = { width: 40, height: 40 };
+
+export interface TestLoader extends AsyncDisposable {
+  loader: Loader;
+  samples: Sample[];
+  set: Awaited<ReturnType<typeof testPictures>>;
+}
+
+export interface TestLoaderOptions {
+  threads?: number;
+  memoryBytes?: number;
+  prefetch?: number;
+}
+
+/** A loader of so many pictures of a thing, with all real parts. */
+export async function openTestLoader(
+  images: TestImages,
+  options: TestLoaderOptions & { name: string; count: number },
+): Promise<TestLoader> {
+  const { name, count, threads = 2, memoryBytes = 0, prefetch = 2 } = options;
+  const started = new AsyncDisposableStack();
+  const folder = started.use(await temporaryFolder());
+  const set = started.use(await testPictures({ folder: folder.path, memoryBytes }));
+  const { pictures, frames } = set;
+  const pool = started.use(createPool({ threads, path: frames.path, memory: frames.memory }));
+  return {
+    set,
+    samples: Array.from({ length: count }, (_, i) =>
+      sample({ id: `${name} ${i}`, url: `${images.url}/cutouts/${name} ${i}/1.jpg` }),
+    ),
+    loader: createLoader({ pictures, pool, size: SIZE, prefetch, signal: NEVER }),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
 }
