@@ -12,6 +12,7 @@ const FAMILIES: readonly { name: RegExp; type: string }[] = [
   { name: /^swin_(\w+?)_/, type: 'swin' },
   { name: /^resnet(\d+)$/, type: 'resnet' },
   { name: /^dinov2_vit(\w)/, type: 'dinov2' },
+  { name: /^demo_(\w+)$/, type: 'demo' },
 ];
 
 /** DINOv2's letters. */
