@@ -7,8 +7,8 @@ import { describeFailure, FAILURE_CODES } from '../../src/image/codes.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 
-/** Codes of errors that are no image's: they stop a job before its first image. */
-const NOT_OF_IMAGES = new Set(['invalid_preprocessing']);
+/** Codes of errors that are no image's: they stop a program or a job before its first image. */
+const NOT_OF_IMAGES = new Set(['cannot_listen', 'invalid_preprocessing']);
 
 function thrownIn(folder: string): string[] {
   return readdirSync(path.join(ROOT, folder))

@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 
 /** Codes of the kinds of error that this part meets but does not make: they stand in base and http. */
-const MADE_ELSEWHERE = ['internal', 'invalid_input', 'network', 'superseded', 'timeout'];
+const MADE_ELSEWHERE = ['cannot_listen', 'internal', 'invalid_input', 'network', 'superseded', 'timeout'];
 
 test('docs/worker.md lists the codes that the worker makes, and no other', () => {
   const table = read('docs/worker.md').split("## What an error's code means")[1]?.split('\n## ')[0] ?? '';
