@@ -112,6 +112,9 @@ test('the lock of a process that had our id before us, in a container that was s
   const before = await withProcessLock(path, () => readFile(path, 'utf8'));
   const holder = { ...(JSON.parse(before) as { begun: number }), id: 'other' };
   await cache.write('a.lock', JSON.stringify({ ...holder, begun: holder.begun - 1_000 }));
+  // Not by its age.
+  const later = new Date(Date.now() + 3_600_000);
+  await utimes(path, later, later);
   expect(await withProcessLock(path, () => Promise.resolve('ran'))).toBe('ran');
   // Our own is no other's.
   await cache.write('a.lock', JSON.stringify(holder));
