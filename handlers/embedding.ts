@@ -7,6 +7,7 @@ import { leaseModel } from '../src/embedding/job-model.ts';
 import { withSpans } from '../src/embedding/job-spans.ts';
 import { createJobStats, type JobStats } from '../src/embedding/job-stats.ts';
 import type { EmbeddingOutput } from '../src/embedding/output.ts';
+import { openTargets } from '../src/embedding/open-targets.ts';
 import { planExtraction } from '../src/embedding/plan.ts';
 import { openReport } from '../src/embedding/report.ts';
 import { createSigner } from '../src/job/sign.ts';
@@ -67,7 +68,8 @@ async function embedAndStore(
   const again = (side: 'supabase' | 'qdrant') => ({ patienceMs, onRetry: () => stats.retried(side) });
   const database = createDatabase({ ...credentials.supabase, ...again('supabase') });
   const store = createVectorStore({ ...credentials.qdrant, ...again('qdrant') });
-  const report = openReport({ input, database, store, context, stats });
+  const targets = openTargets({ input, store });
+  const report = openReport({ input, database, targets, context, stats });
   const { log } = context;
   const { signal, skipped, warn, mark, resumed } = report;
   try {
@@ -75,10 +77,11 @@ async function embedAndStore(
     const sign = createSigner(database);
     await using lease = await leaseModel({ input, tools, sign, log, signal });
     const { model } = lease;
-    const stores = { database, store };
-    const plan = await planExtraction({ input, ...stores, model, skipped, mark, resumed, warn, log, signal });
+    const told = { skipped, mark, resumed, warn, log };
+    const plan = await planExtraction({ input, database, targets, model, ...told, signal });
     report.planned(model, plan.counts);
-    const write = createPointWriter({ store, model: model.fingerprint, jobId: input.job_id, report, log });
+    const written = { model: model.fingerprint, jobId: input.job_id };
+    const write = createPointWriter({ store: targets.store, ...written, report, log });
     await extract({
       ...stagesOf(tools, sign),
       images: plan.images,
@@ -91,6 +94,7 @@ async function embedAndStore(
       signal: report.endSignal,
       drain: signal,
     });
+    await report.serve();
   } catch (error) {
     return await report.abandon(error);
   }
