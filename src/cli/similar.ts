@@ -2,7 +2,7 @@
 const MAX_SHARE = 1 / 3;
 
 /** Which of the known words was meant, where one is near. */
-export function similarTo(word: string, known: readonly string[]): string | undefined {
+function similarTo(word: string, known: readonly string[]): string | undefined {
   const lower = word.toLowerCase();
   const near = known
     .map((candidate) => ({ candidate, distance: distanceOf(lower, candidate.toLowerCase()) }))
