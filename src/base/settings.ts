@@ -169,6 +169,11 @@ function hasAll<K extends keyof Settings>(
   return keys.every((key) => settings[key] !== undefined);
 }
 
+/** Names of all variables that are set, whoever reads them. */
+export function variableNames(): string[] {
+  return Object.keys(process.env);
+}
+
 /** Takes settings from a file too, as `node --env-file` does: what the environment has already stays. */
 export function loadSettingsFile(file: string): void {
   process.loadEnvFile(file);
