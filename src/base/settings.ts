@@ -6,6 +6,11 @@ const flag = z
   .enum(['0', '1', 'true', 'false'], { error: 'expected 0 or 1' })
   .optional()
   .transform((v) => (v === undefined ? undefined : v === '1' || v === 'true'));
+/** As the hub's own tools read theirs: whatever does not say yes says no. */
+const hubFlag = z
+  .string()
+  .optional()
+  .transform((v) => (v === undefined ? undefined : ['1', 'on', 'yes', 'true'].includes(v.toLowerCase())));
 const address = z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional();
 const secret = z.string().min(1).optional();
 /** Keys of callers, with commas between them; long enough not to be guessed. */
@@ -54,7 +59,7 @@ export const SETTINGS_SCHEMA = z.object({
   HF_ENDPOINT: address,
   HF_HOME: z.string().min(1).optional(),
   HF_HUB_CACHE: z.string().min(1).optional(),
-  HF_HUB_OFFLINE: flag,
+  HF_HUB_OFFLINE: hubFlag,
   MODEL_DIR: z.string().min(1).optional(),
   ONNX_PROVIDERS: z
     .string()
