@@ -61,9 +61,11 @@ export interface Report {
   readonly seconds: number;
   /** Is the job to run again, here or elsewhere? */
   readonly isInterrupted: boolean;
+  /** Is the run still this attempt's? @throws StoppedError `cancelled`, `superseded` */
+  readonly confirm: () => Promise<void>;
   /**
-   * The model is stored: the row says so, with where.
-   * @throws StoppedError `superseded`: a later run of the job has the row.
+   * The model is stored: the row says so, with where. A shutdown is too late now.
+   * @throws StoppedError `cancelled`; `superseded`: a later run of the job has the row.
    */
   complete(parts: CompletedParts): Promise<void>;
   output(parts: CompletedParts): ClassificationOutput;
@@ -101,10 +103,10 @@ export function openReport({ input, place, context }: ReportOptions): Report {
   const epochRows = database === undefined ? NO_EPOCH_ROWS : createEpochRows(database, runId, warn);
   const secondsNow = (): number => Math.round(performance.now() - begun) / 1_000;
 
-  const flush = async (limitMs: number): Promise<void> => {
+  const flush = async (limitMs: number, signal?: AbortSignal): Promise<void> => {
     using limit = timeLimit(
       limitMs,
-      undefined,
+      signal,
       () => new HandlerError('timeout', 'there was no time left for it'),
     );
     await epochRows.flush(limit.signal);
@@ -114,11 +116,12 @@ export function openReport({ input, place, context }: ReportOptions): Report {
     failedOutput(status, { ...named, warnings, seconds: secondsNow(), data }, error);
 
   /** The model is stored, or the run failed for a reason of its own: neither changes with what the row says. */
-  const endRow = async (status: EndStatus, columns: Values = {}): Promise<void> => {
-    await row?.end(status, columns).catch((fault: unknown) => {
+  const endRow = async (status: EndStatus, columns: Values = {}): Promise<EndStatus> => {
+    const ended = await row?.end(status, columns).catch((fault: unknown) => {
       if (fault instanceof StoppedError && fault.code === 'superseded') throw fault;
       warn(`the run's row could not be written as ${status}: ${messageOf(fault)}`);
     });
+    return ended ?? status;
   };
 
   return {
@@ -177,11 +180,16 @@ export function openReport({ input, place, context }: ReportOptions): Report {
     get isInterrupted() {
       return stop.reason?.code === 'shutdown' || stop.reason?.code === 'superseded';
     },
+    confirm: async () => row?.confirm(),
     async complete({ model_url, onnx_url }) {
-      await flush(SETTLE_MS);
+      await flush(SETTLE_MS, stop.endSignal);
+      await row?.confirm();
+      if (stop.reason !== undefined && stop.reason.code !== 'shutdown') throw stop.reason;
       // An earlier run of the job may have written on until it learnt of this one.
       await epochRows.clearAfter(epochsDone);
-      await endRow('completed', { model_url, onnx_url, error_traceback: null }).finally(() => stop.release());
+      const ended = await endRow('completed', { model_url, onnx_url, error_traceback: null });
+      if (ended === 'cancelled') throw new StoppedError('cancelled', `run ${runId} was cancelled`);
+      stop.release();
     },
     output: (parts) => ({
       status: 'COMPLETED',

@@ -14,10 +14,16 @@ export interface HeldRow {
   readonly lease: string | undefined;
   /**
    * Writes the last state, with the progress and these columns; never over `cancelled`, and again where the API has
-   * overwritten it.
+   * overwritten it. Resolves to what the row then says: `cancelled` where the page was faster.
    * @throws StoppedError `superseded` where a later run of the job holds the row.
    */
-  end(status: EndStatus, values?: Values): Promise<void>;
+  end(status: EndStatus, values?: Values): Promise<EndStatus>;
+  /**
+   * Asks whether the row is still this run's, in a few seconds: before what is not to be done once it is not. A database
+   * that does not answer is no reason to stop.
+   * @throws StoppedError `cancelled`, `superseded`
+   */
+  confirm(): Promise<void>;
   /** Writes the progress and leaves the job under way, so that it can run again. */
   leave(signal: AbortSignal): Promise<void>;
   /** Writes nothing more: the row is another run's. */
@@ -56,6 +62,8 @@ export interface HeldRowOptions<Row> {
 const PROGRESS_INTERVAL_MS = 1_000;
 const SETTLE_MS = 2_000;
 const SETTLE_POLL_MS = 250;
+/** A database that takes longer to say whose the row is says nothing. */
+const CONFIRM_LIMIT_MS = 5_000;
 /** The job is over and its row is written: reading it back is given up after so long. */
 const SETTLE_LIMIT_MS = 15_000;
 /** Someone who keeps writing over the last state is no late API call: it is left alone after so many repeats. */
@@ -97,14 +105,18 @@ export async function holdRow<Row extends { status: string; started_at: string |
     ...(typeof first?.started_at === 'string' ? {} : { started_at: new Date().toISOString() }),
   });
 
+  const tell = async (signal: AbortSignal): Promise<StoppedError | undefined> => {
+    const unfinished: Filter = { column: 'status', op: 'in', value: options.unfinished };
+    const stopped = await row.write(underWay(), unfinished, signal);
+    return stopped === undefined ? undefined : stop(stopped);
+  };
+
   const ended = new AbortController();
   let silent = false;
   const ticker = every(
     intervalMs,
     async () => {
-      const unfinished: Filter = { column: 'status', op: 'in', value: options.unfinished };
-      const stopped = await row.write(underWay(), unfinished, ended.signal);
-      if (stopped !== undefined) stop(stopped);
+      await tell(ended.signal);
       silent = false;
     },
     (error) => {
@@ -150,7 +162,7 @@ export async function holdRow<Row extends { status: string; started_at: string |
         completed_at: new Date().toISOString(),
       };
       const stopped = await row.write(values, UNLESS_CANCELLED);
-      if (stopped === 'cancelled') return;
+      if (stopped === 'cancelled') return 'cancelled';
       if (stopped !== undefined) throw stop(stopped);
       using limit = timeLimit(SETTLE_LIMIT_MS, undefined);
       await settle(status, values, limit.signal).catch((error: unknown) => {
@@ -158,6 +170,16 @@ export async function holdRow<Row extends { status: string; started_at: string |
           error: messageOf(error),
         });
       });
+      return status;
+    },
+    async confirm() {
+      using limit = timeLimit(CONFIRM_LIMIT_MS, undefined);
+      const stopped = await tell(limit.signal).catch((error: unknown) => {
+        log.debug('whether the row is still that of this run could not be asked', {
+          error: messageOf(error),
+        });
+      });
+      if (stopped !== undefined) throw stopped;
     },
     async leave(signal) {
       await stopTicking();

@@ -4,6 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { createClassificationHandler } from '../../handlers/cls.ts';
 import { StoppedError } from '../../src/base/errors.ts';
+import { createTrainer } from '../../src/training/create-trainer.ts';
+import { startServer } from '../http/support.ts';
+import { testProxy } from '../support/proxy.ts';
 import {
   addDataset,
   epochRows,
@@ -59,6 +62,57 @@ test('cancelled in the row: the run stops, the row stays as the page wrote it, a
   expect((await epochRows(cloud, runId)).length).toBeGreaterThanOrEqual(1);
   expect(await readdir(cloud.runsFolder)).toEqual([]);
 }, 180_000);
+
+/** A head on a small network, over in a second. */
+const SHORT = { model_name: 'resnet50', strategy: 'head', epochs: 1, batch_size: 8, augmentation: 'none' };
+
+test('cancelled in the last second: the row stays as the page wrote it, and the API is told of no model', async () => {
+  const runId = '00000000-0000-4000-8000-0000000000c5';
+  await using api = await startServer((_, response) => response.end('{}'));
+  await using proxy = await testProxy(cloud.supabase.url);
+  proxy.intercept = async ({ method, path, body }) => {
+    if (method !== 'PATCH' || !path.includes('cls_training_runs') || !body.includes('"completed"')) return;
+    await cloud.supabase.sql("update cls_training_runs set status = 'cancelled' where id = $1", [runId]);
+    return undefined;
+  };
+  const { output } = await runTraining(cloud, {
+    training_run_id: runId,
+    dataset_id: dataset.id,
+    config: SHORT,
+    supabase_url: proxy.url,
+    api_url: api.url,
+  });
+  expect(output).toMatchObject({ status: 'CANCELLED', training_run_id: runId });
+  expect(await runRow(cloud, runId)).toMatchObject({ status: 'cancelled', model_url: null });
+  expect(api.requests).toEqual([]);
+}, 120_000);
+
+test('an attempt that stood still while another took the run over does not write over its files', async () => {
+  const runId = '00000000-0000-4000-8000-0000000000c6';
+  const handler = createClassificationHandler({
+    ...cloud.tools,
+    createTrainer: async (options) => {
+      const trainer = await createTrainer(options);
+      const exportModel: typeof trainer.exportModel = async (given) => {
+        const exported = await trainer.exportModel(given);
+        await cloud.supabase.sql("update cls_training_runs set lease_holder = 'other/1' where id = $1", [
+          runId,
+        ]);
+        return exported;
+      };
+      return Object.defineProperty(Object.create(trainer) as typeof trainer, 'exportModel', {
+        value: exportModel,
+      });
+    },
+  });
+  const input = { training_run_id: runId, dataset_id: dataset.id, config: SHORT };
+  await expect(runTraining(cloud, input, { handler })).rejects.toMatchObject({ code: 'superseded' });
+  const stored = await cloud.supabase.sql('select name from storage.objects where name like $1', [
+    `${runId}/%`,
+  ]);
+  expect(stored).toEqual([]);
+  expect(await runRow(cloud, runId)).toMatchObject({ status: 'training', model_url: null });
+}, 120_000);
 
 test('cancelled before it began: nothing is fetched', async () => {
   const before = cloud.images.count;
@@ -145,7 +199,7 @@ test('a state that the API writes late over the last one is written again', asyn
     {
       training_run_id: runId,
       dataset_id: dataset.id,
-      config: { ...LONG, model_name: 'demo', strategy: 'head', epochs: 1 },
+      config: SHORT,
     },
     {
       onProgress: (news) => {
