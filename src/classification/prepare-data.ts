@@ -50,18 +50,18 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
   const { input, tools, dataset, preprocessing, folder, sign, log, signal } = options;
   const { config, loading } = input;
   const { samples } = dataset;
-  await refuseFullDisk(samples.length * leastBytes(preprocessing), folder, tools.freeBytes);
+  const least = new Set(samples.map(({ url }) => url)).size * leastBytes(preprocessing);
   const started = new AsyncDisposableStack();
   try {
     const frames = started.use(
       await openFrameFile({
         folder,
         decoding: JSON.stringify([preprocessing, MAX_ASPECT]),
-        memoryBytes: loading.preload.use_memory_cache
-          ? memoryBytes(samples.length * leastBytes(preprocessing) * MAX_ASPECT)
-          : 0,
+        memoryBytes: loading.preload.use_memory_cache ? memoryBytes(least * MAX_ASPECT) : 0,
       }),
     );
+    // What an earlier attempt has left there needs no room any more.
+    await refuseFullDisk(least - frames.bytes, folder, tools.freeBytes);
     const allowPrivateHosts = tools.settings.ALLOW_PRIVATE_HOSTS ?? false;
     const source = started.use(createPictureSource(loading.preload, { allowPrivateHosts }));
     const pictures = createPictures({
