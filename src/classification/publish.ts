@@ -6,6 +6,7 @@ import { jpegDataUrl } from '../image/encode.ts';
 import type { Backbone } from '../model/backbones.ts';
 import type { ExportReport } from '../training/trainer.ts';
 import { MODEL_FILE } from './artefacts.ts';
+import type { DataReport } from './data-report.ts';
 import { checkBatch, evaluateRun, type Evaluation } from './evaluate.ts';
 import type { ClassificationInput } from './input.ts';
 import type { ClassMetrics } from './metrics/metrics.ts';
@@ -45,6 +46,8 @@ export async function publishRun(options: PublishOptions): Promise<CompletedPart
   const { classNames } = dataset;
   report.progress({ stage: 'evaluating' });
   const evaluation = await evaluateRun({ run, splits: data.splits, classes: classNames.length });
+  const found = data.reportNow();
+  report.data(found);
   report.progress({ stage: 'exporting' });
   const exported = await run.trainer.exportModel({
     folder: join(folder, 'model'),
@@ -56,7 +59,7 @@ export async function publishRun(options: PublishOptions): Promise<CompletedPart
   });
   const metrics = metricsOf(options, evaluation);
   const model = modelInfo(options, exported);
-  const stats = statsOf(options);
+  const stats = statsOf(options, found);
   const page = join(folder, REPORT_FILE);
   await writeFile(
     page,
@@ -68,13 +71,13 @@ export async function publishRun(options: PublishOptions): Promise<CompletedPart
       stats,
       rows: run.state.rows,
       mistakes: await picturesOf(evaluation, options),
-      warnings: data.report.warnings,
+      warnings: found.warnings,
     }),
   );
   const numbers = join(folder, METRICS_FILE);
   await writeFile(
     numbers,
-    JSON.stringify({ metrics, model_info: model, epochs: run.state.rows, data: data.report }),
+    JSON.stringify({ metrics, model_info: model, epochs: run.state.rows, data: found }),
   );
   report.progress({ stage: 'uploading' });
   const artefacts = await uploadAll(options, exported, [page, numbers]);
@@ -176,7 +179,7 @@ function modelInfo({ dataset, backbone, run }: PublishOptions, exported: ExportR
   };
 }
 
-function statsOf({ data, run }: PublishOptions): Omit<TrainingStats, 'artefacts'> {
+function statsOf({ data, run }: PublishOptions, report: DataReport): Omit<TrainingStats, 'artefacts'> {
   const { late, batches, waitedMs } = data.loader.statistics;
   return {
     epochs: run.state.rows.length,
@@ -187,7 +190,7 @@ function statsOf({ data, run }: PublishOptions): Omit<TrainingStats, 'artefacts'
     batches,
     waited_seconds: waitedMs / 1_000,
     balance: data.balance.told,
-    data: data.report,
+    data: report,
     resumed_from_epoch: run.resumedFromEpoch,
   };
 }

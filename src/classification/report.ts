@@ -52,6 +52,7 @@ export interface Report {
   progress(news: RunNews): void;
   /** Pictures that are there, or that failed. */
   readonly fetched: (pictures: { done: number; total: number }) => void;
+  /** Again where more is known; what was told is not told twice. */
   data(report: DataReport): void;
   /** The epochs begin, after so many of an earlier attempt, whose rows these are; rows of later ones are forgotten. */
   begin(past: { epochs: number; rows: readonly EpochRow[] }): Promise<void>;
@@ -160,8 +161,9 @@ export function openReport({ input, place, context }: ReportOptions): Report {
       context.progress({ stage: 'pictures', ...pictures } satisfies RunNews);
     },
     data(report) {
+      const told = data?.warnings ?? [];
       data = report;
-      for (const text of report.warnings) warn(`[Data] ${text}`);
+      for (const text of report.warnings) if (!told.includes(text)) warn(`[Data] ${text}`);
     },
     async begin({ epochs, rows }) {
       epochsDone = epochs;

@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { createClassificationHandler } from '../../handlers/cls.ts';
 import { StoppedError } from '../../src/base/errors.ts';
-import { createTrainer } from '../../src/training/create-trainer.ts';
 import { startServer } from '../http/support.ts';
 import { testProxy } from '../support/proxy.ts';
 import {
@@ -14,6 +13,7 @@ import {
   runRow,
   runTraining,
   startTrainingCloud,
+  trainerWith,
   type TestDataset,
   type TrainingCloud,
 } from '../support/training.ts';
@@ -91,19 +91,15 @@ test('an attempt that stood still while another took the run over does not write
   const runId = '00000000-0000-4000-8000-0000000000c6';
   const handler = createClassificationHandler({
     ...cloud.tools,
-    createTrainer: async (options) => {
-      const trainer = await createTrainer(options);
-      const exportModel: typeof trainer.exportModel = async (given) => {
+    createTrainer: trainerWith((trainer) => ({
+      exportModel: async (given) => {
         const exported = await trainer.exportModel(given);
         await cloud.supabase.sql("update cls_training_runs set lease_holder = 'other/1' where id = $1", [
           runId,
         ]);
         return exported;
-      };
-      return Object.defineProperty(Object.create(trainer) as typeof trainer, 'exportModel', {
-        value: exportModel,
-      });
-    },
+      },
+    })),
   });
   const input = { training_run_id: runId, dataset_id: dataset.id, config: SHORT };
   await expect(runTraining(cloud, input, { handler })).rejects.toMatchObject({ code: 'superseded' });

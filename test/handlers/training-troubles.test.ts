@@ -16,6 +16,7 @@ import {
   runRow,
   runTraining,
   startTrainingCloud,
+  trainerWith,
   type TestDataset,
   type TrainingCloud,
 } from '../support/training.ts';
@@ -72,17 +73,15 @@ test('memory that runs out halves the runs of a step and accumulates: what is le
 }, 120_000);
 
 test('a loss that is not finite fails the run, whose checkpoint is there to go on from with another rate', async () => {
+  let steps = 0;
   const handler = handlerWith({
-    createTrainer: async (options) => {
-      const trainer = await createTrainer(options);
-      let steps = 0;
-      const step: typeof trainer.step = (batch, given) => {
+    createTrainer: trainerWith((trainer) => ({
+      step: (batch, given) => {
         steps += 1;
         if (steps > 6) return Promise.reject(new ModelError('loss_not_finite', 'the loss is NaN'));
         return trainer.step(batch, given);
-      };
-      return Object.defineProperty(Object.create(trainer) as typeof trainer, 'step', { value: step });
-    },
+      },
+    })),
   });
   const failed = await runTraining(cloud, { dataset_id: dataset.id, config: CONFIG }, { handler });
   expect(failed.output).toMatchObject({ status: 'FAILED', error_code: 'loss_not_finite' });
