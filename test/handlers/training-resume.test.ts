@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { createClassificationHandler, type ClassificationHandler } from '../../handlers/cls.ts';
 import { StoppedError } from '../../src/base/errors.ts';
+import { writeCheckpoint } from '../../src/training/checkpoint.ts';
 import { startServer } from '../http/support.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import {
@@ -221,7 +222,21 @@ describe('a checkpoint by its address', () => {
     const gone = await resume(`${absent.url}/run.safetensors?token=secret`);
     expect(gone).toMatchObject({ status: 'FAILED', error_code: 'resume_not_found' });
     expect(gone.error).not.toContain('secret');
-    expect(await resume(page.url)).toMatchObject({ status: 'FAILED', error_code: 'checkpoint_truncated' });
+    const none = await resume(page.url);
+    expect(none).toMatchObject({ status: 'FAILED', error_code: 'checkpoint_truncated' });
+    expect(none.error).toContain(`resume_from (${page.url})`);
+    const path = join(passing.path, 'other.safetensors');
+    const trainer = { configuration: 'x', step: 1, microBatch: 1, random: [], vectors: {} };
+    await writeCheckpoint(path, {
+      trainer,
+      sampler: { epoch: 1, taken: 0 },
+      rest: { of: 'another program' },
+    });
+    await using foreign = await served(200, await readFile(path));
+    await rm(path);
+    const other = await resume(foreign.url);
+    expect(other).toMatchObject({ status: 'FAILED', error_code: 'checkpoint_damaged' });
+    expect(other.error).toMatch(/is of no run of a training job/);
     expect(await readdir(cloud.runsFolder)).toEqual([]);
   }, 120_000);
 });
