@@ -10,7 +10,7 @@ import type { DataReport } from './data-report.ts';
 import type { EpochRow } from './epoch-row.ts';
 import { createEpochRows, NO_EPOCH_ROWS } from './epoch-rows.ts';
 import type { ClassificationInput } from './input.ts';
-import { failedOutput, type ClassificationOutput, type CompletedParts } from './output.ts';
+import { failedOutput, toldMetrics, type ClassificationOutput, type CompletedParts } from './output.ts';
 import type { RunPlace } from './place.ts';
 import { openRunRow, type BestEpoch } from './run-row.ts';
 
@@ -197,6 +197,7 @@ export function openReport({ input, place, context }: ReportOptions): Report {
       status: 'COMPLETED',
       ...named,
       ...parts,
+      metrics: toldMetrics(parts.metrics),
       warnings,
       seconds: secondsNow(),
     }),
