@@ -1,7 +1,7 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
-import { messageOf } from '../base/errors.ts';
+import { messageOf, toHandlerError } from '../base/errors.ts';
 import { jpegDataUrl } from '../image/encode.ts';
 import type { Backbone } from '../model/backbones.ts';
 import type { ExportReport } from '../training/trainer.ts';
@@ -37,10 +37,29 @@ const PICTURE_SIDE = 260;
 
 /**
  * Measures the best weights, writes the model, and puts everything into the bucket. Without the model there is no
- * result; what else cannot be stored is a warning.
+ * result; what else cannot be stored is a warning. Where the platform stops the worker meanwhile, the checkpoint is
+ * stored, so that the next attempt need not train again.
  * @throws StoreError for the model; ModelError `export_differs`
  */
 export async function publishRun(options: PublishOptions): Promise<CompletedParts> {
+  try {
+    return await publish(options);
+  } catch (error) {
+    await saveCheckpoint(options);
+    throw error;
+  }
+}
+
+async function saveCheckpoint({ place, run: { checkpoint }, report }: PublishOptions): Promise<void> {
+  const { signal, endSignal } = report;
+  const isShutdown = signal.aborted && toHandlerError(signal.reason).code === 'shutdown';
+  if (checkpoint === null || !isShutdown) return;
+  await place.artefacts.put(basename(checkpoint), checkpoint, endSignal).catch((error: unknown) => {
+    report.warn(`the checkpoint could not be stored: ${messageOf(error)}`);
+  });
+}
+
+async function publish(options: PublishOptions): Promise<CompletedParts> {
   const { input, place, dataset, backbone, data, run, folder, report } = options;
   const { runId } = place;
   const { classNames } = dataset;

@@ -170,6 +170,24 @@ describe('stopped by the platform', () => {
   }, 240_000);
 });
 
+test('stopped by the platform when all epochs are done: the next attempt elsewhere need not train', async () => {
+  const stop = new AbortController();
+  const config = { ...LONG, epochs: 2 };
+  const input = { training_run_id: '00000000-0000-4000-8000-0000000000c7', dataset_id: dataset.id, config };
+  const stopped = runTraining(cloud, input, {
+    signal: stop.signal,
+    onProgress: ({ stage }) => {
+      if (stage === 'exporting') stop.abort(new StoppedError('shutdown', 'the worker is stopped'));
+    },
+  });
+  await expect(stopped).rejects.toMatchObject({ code: 'shutdown' });
+  const runsFolder = `${cloud.runsFolder}-elsewhere`;
+  const handler = createClassificationHandler({ ...cloud.tools, runsFolder });
+  const { output, progress } = await runTraining(cloud, input, { handler });
+  expect(output).toMatchObject({ status: 'COMPLETED', training_stats: { epochs: 2, resumed_from_epoch: 2 } });
+  expect(progress.map(({ stage }) => stage)).not.toContain('training');
+}, 120_000);
+
 test('a later attempt takes over: the earlier one stops and writes nothing more', async () => {
   const runId = '00000000-0000-4000-8000-0000000000c3';
   const input = { training_run_id: runId, dataset_id: dataset.id, config: LONG };
