@@ -75,6 +75,7 @@ async function publish(options: PublishOptions): Promise<CompletedParts> {
     temperature: evaluation.calibration.temperature,
     metadata: { training_run_id: runId, model_name: backbone.name },
     check: await checkBatch(data.loader, data.splits.val),
+    signal: report.signal,
   });
   const metrics = metricsOf(options, evaluation);
   const model = modelInfo(options, exported);
