@@ -12,7 +12,7 @@ import { putDrawnShelf } from '../support/drawn-shelf.ts';
 import { temporaryFolder } from '../support/folder.ts';
 
 /** The tutorial first: other pages go on with what it made. */
-const pages = readPages(['matching.md']);
+const pages = readPages(['matching.md', 'collections.md']);
 const blocks = pages.flatMap((page) => page.blocks);
 const isRun = ({ mark }: Block): boolean => mark.kind === 'run' || mark.kind === 'fails';
 const marked = <K extends Mark['kind']>(kind: K) =>
