@@ -57,3 +57,10 @@ test.each(['sh skip', 'sh needs=time', 'sh elsewhere', 'sh fails serves', 'bash'
     expect(() => blocksOf('page.md', `\`\`\`${info}\nls\n\`\`\``)).toThrow('page.md:2');
   },
 );
+
+test('commands cannot be hidden in other blocks', () => {
+  expect(() => blocksOf('page.md', '```\nnpm test\n```')).toThrow('page.md:2');
+  expect(() => blocksOf('page.md', '```text\ncurl x\n```')).toThrow('page.md:2');
+  expect(() => blocksOf('page.md', '- a list\n\n  ```sh\n  npm test\n  ```')).toThrow('line 3');
+  expect(blocksOf('page.md', '```sh\nls\n```\n\n```text\nnpm x\n```')).toHaveLength(1);
+});

@@ -52,23 +52,33 @@ export function readPages(first: readonly string[]): Page[] {
   });
 }
 
+/** What a line begins with that belongs into a block of sh. */
+const COMMAND = /^(?:\$ |npm |npx |node |curl |docker |git |export |gpu-handlers |\.\/)/m;
+
 /** @throws Error for a block of commands in another language than sh, or with a mark that is unknown. */
 export function blocksOf(page: string, text: string): Block[] {
   const lines = text.split('\n');
   const fences = fencesOf(lines);
+  const outputs = new Set<Fence>();
   return fences.flatMap((fence, i): Block[] => {
     const [language = '', ...marks] = fence.info.split(' ');
-    if (/^(bash|shell|console|zsh)$/.test(language)) {
-      throw new Error(`${page}:${fence.line}: commands stand in blocks of sh, where a test runs them`);
+    const misplaced = new Error(
+      `${page}:${fence.line}: commands stand in blocks of sh, where a test runs them`,
+    );
+    if (/^(bash|shell|console|zsh)$/.test(language)) throw misplaced;
+    if (language !== 'sh') {
+      if (/^(text)?$/.test(language) && !outputs.has(fence) && COMMAND.test(fence.text)) throw misplaced;
+      return [];
     }
-    if (language !== 'sh') return [];
+    const output = outputOf(fences[i + 1], lines, fence.end);
+    if (output !== undefined) outputs.add(output);
     return [
       {
         page,
         line: fence.line,
         mark: markOf(marks, `${page}:${fence.line}`),
         text: fence.text,
-        expected: expectedOf(fences[i + 1], lines, fence.end),
+        expected: output && { language: output.info === 'json' ? 'json' : 'text', text: output.text },
       },
     ];
   });
@@ -77,8 +87,9 @@ export function blocksOf(page: string, text: string): Block[] {
 function fencesOf(lines: readonly string[]): Fence[] {
   const fences: Fence[] = [];
   for (let at = 0; at < lines.length; at++) {
-    const info = /^```(.*)$/.exec(lines[at] ?? '')?.[1];
+    const [, indent, info] = /^(\s*)```(.*)$/.exec(lines[at] ?? '') ?? [];
     if (info === undefined) continue;
+    if (indent !== '') throw new Error(`line ${at + 1}: a block in a list is not found by tests`);
     const close = lines.indexOf('```', at + 1);
     if (close === -1) throw new Error(`line ${at + 1}: the block does not end`);
     fences.push({ info, line: at + 2, text: lines.slice(at + 1, close).join('\n'), end: close + 1 });
@@ -87,13 +98,11 @@ function fencesOf(lines: readonly string[]): Fence[] {
   return fences;
 }
 
-function expectedOf(next: Fence | undefined, lines: readonly string[], end: number): Block['expected'] {
+/** The block below, where nothing stands between. */
+function outputOf(next: Fence | undefined, lines: readonly string[], end: number): Fence | undefined {
   if (next === undefined || (next.info !== 'text' && next.info !== 'json')) return undefined;
-  const between = lines
-    .slice(end, next.line - 2)
-    .join('')
-    .trim();
-  return between === '' ? { language: next.info, text: next.text } : undefined;
+  const between = lines.slice(end, next.line - 2);
+  return between.every((line) => line.trim() === '') ? next : undefined;
 }
 
 function markOf(marks: readonly string[], where: string): Mark {
