@@ -47,6 +47,9 @@ test.each<[boolean, NonNullable<Block['expected']>['language'], string, string]>
   [false, 'json', '{"a": {"b": 1}}', '{"a": {"b": 2}}'],
   [false, 'json', '{"b": [1, 2]}', '{"b": [1]}'],
   [false, 'json', '{}', '{"a": null}'],
+  [true, 'json', '{"a": 0.97527}', '{"a": 0.975}'],
+  [false, 'json', '{"a": 0.97527}', '{"a": 0.97}'],
+  [false, 'json', '{"a": 5.4}', '{"a": 5}'],
 ])('that this is as shown is %p: %s %p for %p', (is, language, output, text) => {
   expect(differs(output, { language, text }) === undefined).toBe(is);
 });

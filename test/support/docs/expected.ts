@@ -4,7 +4,7 @@ const ANY = '...';
 
 /**
  * Why an output is not what the page shows, or undefined. `...` stands for anything: within a line, as lines of their
- * own, as a value of JSON and as the rest of a list. JSON may have more keys than are shown.
+ * own, as a value of JSON and as the rest of a list. JSON may have more keys than are shown, and numbers more decimals.
  */
 export function differs(
   output: string,
@@ -46,11 +46,18 @@ function differsAt(found: unknown, expected: unknown, path: string): string | un
       Object.entries(expected).map(([key, value]) => differsAt(found[key], value, `${path}.${key}`)),
     );
   }
-  return found === expected ? undefined : path;
+  return found === expected || isRounded(found, expected) ? undefined : path;
 }
 
 function literal(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
+}
+
+/** Is the one the other, to as many decimals as it has? */
+function isRounded(found: unknown, shown: unknown): boolean {
+  if (typeof found !== 'number' || typeof shown !== 'number') return false;
+  const decimals = /\.(\d+)$/.exec(String(shown))?.[1]?.length;
+  return decimals !== undefined && found.toFixed(decimals) === shown.toFixed(decimals);
 }
 
 function firstOf(paths: readonly (string | undefined)[]): string | undefined {
