@@ -35,11 +35,12 @@ beforeAll(async () => {
   const env = {
     PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env.PATH ?? ''}`,
     HOME: folder,
+    TMPDIR: folder,
     npm_config_update_notifier: 'false',
     HF_HUB_OFFLINE: '1',
   };
   servers = started.use(await startServers(marked('serves'), { cwd: checkout, env }));
-}, 120_000);
+}, 240_000);
 afterAll(() => started.disposeAsync());
 
 test.each(pages.filter((page) => page.blocks.some(isRun)).map((page) => [page.name, page] as const))(
@@ -48,7 +49,7 @@ test.each(pages.filter((page) => page.blocks.some(isRun)).map((page) => [page.na
     const here = page.blocks.filter(isRun).map((block) => ({ ...block, text: servers.here(block.text) }));
     await runBlocks(here, servers.place);
   },
-  120_000,
+  240_000,
 );
 
 const { scripts } = z
