@@ -6,6 +6,11 @@ const flag = z
   .enum(['0', '1', 'true', 'false'], { error: 'expected 0 or 1' })
   .optional()
   .transform((v) => (v === undefined ? undefined : v === '1' || v === 'true'));
+/** As the hub's own tools read theirs: whatever does not say yes says no. */
+const hubFlag = z
+  .string()
+  .optional()
+  .transform((v) => (v === undefined ? undefined : ['1', 'on', 'yes', 'true'].includes(v.toLowerCase())));
 const address = z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional();
 const secret = z.string().min(1).optional();
 /** Keys of callers, with commas between them; long enough not to be guessed. */
@@ -54,7 +59,7 @@ export const SETTINGS_SCHEMA = z.object({
   HF_ENDPOINT: address,
   HF_HOME: z.string().min(1).optional(),
   HF_HUB_CACHE: z.string().min(1).optional(),
-  HF_HUB_OFFLINE: flag,
+  HF_HUB_OFFLINE: hubFlag,
   MODEL_DIR: z.string().min(1).optional(),
   ONNX_PROVIDERS: z
     .string()
@@ -167,6 +172,11 @@ function hasAll<K extends keyof Settings>(
   keys: readonly K[],
 ): settings is Settings & { [P in K]: NonNullable<Settings[P]> } {
   return keys.every((key) => settings[key] !== undefined);
+}
+
+/** Names of all variables that are set, whoever reads them. */
+export function variableNames(): string[] {
+  return Object.keys(process.env);
 }
 
 /** Takes settings from a file too, as `node --env-file` does: what the environment has already stays. */

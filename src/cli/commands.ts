@@ -1,8 +1,9 @@
 import type { Command } from './command.ts';
+import { aboutCommands } from './commands/about.ts';
 import { api } from './commands/api.ts';
 import { cancel } from './commands/cancel.ts';
+import { doctor } from './commands/doctor.ts';
 import { extract } from './commands/extract.ts';
-import { helpOn } from './commands/help.ts';
 import { local } from './commands/local.ts';
 import { reconcile } from './commands/reconcile.ts';
 import { retryFailed } from './commands/retry-failed.ts';
@@ -11,7 +12,8 @@ import { serve } from './commands/serve.ts';
 import { status } from './commands/status.ts';
 import { train } from './commands/train.ts';
 
-const TOLD: readonly Command[] = [
+/** All commands, in the order in which they are told. */
+export const COMMANDS: readonly Command[] = aboutCommands([
   extract,
   train,
   status,
@@ -22,7 +24,5 @@ const TOLD: readonly Command[] = [
   serve,
   local,
   api,
-];
-
-/** All commands, in the order in which they are told. */
-export const COMMANDS: readonly Command[] = [...TOLD, helpOn(TOLD)];
+  doctor,
+]);

@@ -85,6 +85,6 @@ async function askRunPod(
   if (job !== undefined) await takeWord(runs, kind, id, job);
 }
 
-export function hasEnded({ status }: Pick<RunDetails, 'status'>): boolean {
+function hasEnded({ status }: Pick<RunDetails, 'status'>): boolean {
   return END_STATES.some((state) => state === status);
 }

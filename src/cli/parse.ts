@@ -130,7 +130,7 @@ function optionOf(
   }
   if (isNo) throw new UsageError(`--${name} takes a value: there is no ${rawName}`);
   // What looks like the next option is one, unless it was tied to this one.
-  const isMissing = value === undefined || (inlineValue !== true && /^-(?!\d|\.\d|$)/.test(value));
+  const isMissing = value === undefined || (!inlineValue && /^-(?!\d|\.\d|$)/.test(value));
   if (isMissing) throw new UsageError(`${rawName} takes a value; one with a dash: ${rawName}=-x`);
   return [name, value];
 }

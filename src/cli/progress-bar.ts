@@ -2,7 +2,7 @@ import { clearLine, cursorTo } from 'node:readline';
 import type { WriteStream } from 'node:tty';
 
 /** How far it is; a total of 0 is not known yet. */
-export interface Progress {
+interface Progress {
   done: number;
   total: number;
   failed?: number | undefined;

@@ -30,7 +30,7 @@ export async function searchFor(query: SearchFor): Promise<SearchResult> {
   await using here = what.here ? (await import('./handlers.ts')).statelessHere(settings, log) : undefined;
   const embedImage = embedBy(here?.run ?? runAtEndpoint(endpointOf(runs, 'embedding')));
   const lookup = createLookup({ database, store }, signal);
-  return searchByImage(
+  return await searchByImage(
     image,
     { collection, limit, model_id: modelId && idOf('--model-id', modelId) },
     { ...parts, lookup, embedImage },

@@ -1,8 +1,9 @@
 /** A word that differs by more than a third of its letters is another word. */
 const MAX_SHARE = 1 / 3;
+const SLIPS = 2;
 
 /** Which of the known words was meant, where one is near. */
-export function similarTo(word: string, known: readonly string[]): string | undefined {
+function similarTo(word: string, known: readonly string[]): string | undefined {
   const lower = word.toLowerCase();
   const near = known
     .map((candidate) => ({ candidate, distance: distanceOf(lower, candidate.toLowerCase()) }))
@@ -15,6 +16,11 @@ export function similarTo(word: string, known: readonly string[]): string | unde
 export function didYouMean(word: string, known: readonly string[], prefix = ''): string {
   const meant = similarTo(word, known);
   return meant === undefined ? '' : `; did you mean ${prefix}${meant}?`;
+}
+
+/** Is one the other with a slip of the finger or two? */
+export function isSlipOf(word: string, known: string): boolean {
+  return distanceOf(word, known) <= SLIPS;
 }
 
 /** Letters to insert, delete, replace or swap with their neighbour (optimal string alignment). */

@@ -17,7 +17,7 @@ interface SubmitOptions {
   plan: (place: Workplace) => Promise<Planned>;
 }
 
-export interface Planned {
+interface Planned {
   /** Of a job that there is not. */
   input: Record<string, unknown>;
   /** What is filled. */
@@ -30,7 +30,7 @@ export const NO_RUN = '00000000-0000-0000-0000-000000000000';
 
 /** @returns the exit code. */
 export async function submitRun(submission: SubmitOptions): Promise<number> {
-  const { kind, options, io, signal, plan } = submission;
+  const { options, io, signal, plan } = submission;
   if (options['dry-run'] === true) {
     const { input } = await plan(openWorkplace(() => ({})));
     io.result(input, JSON.stringify(input, undefined, 2));

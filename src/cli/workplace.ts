@@ -35,6 +35,6 @@ export function openWorkplace(
 }
 
 /** What went as it should is the command's own to tell. */
-export function commandLog({ LOG_LEVEL: level = 'warn' }: Settings): Log {
+function commandLog({ LOG_LEVEL: level = 'warn' }: Settings): Log {
   return createLog({ level, format: 'text' });
 }

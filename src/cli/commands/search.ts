@@ -59,7 +59,7 @@ function textOf({ results }: SearchResult): string {
   return results
     .map(({ score, id, payload }) => {
       const known = SHOWN.flatMap((key) =>
-        payload[key] === undefined ? [] : [`${key}=${String(payload[key])}`],
+        payload[key] === undefined ? [] : [`${key}=${JSON.stringify(payload[key])}`],
       );
       return [score.toFixed(4), String(id), ...known].join('  ');
     })

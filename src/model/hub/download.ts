@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 
 import { HandlerError, HttpError, ModelError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { timeLimit } from '../../flow/time-limit.ts';
 import type { HttpStream } from '../../http/stream.ts';
 import { createPromiseHasher, hashInto, type PromiseHasher } from './hashes.ts';
 import type { Remote, RemoteFile } from './remote.ts';
@@ -12,6 +13,8 @@ export interface DownloadOptions {
   file: RemoteFile;
   /** Where it is to lie; what has come of it lies beside, as `{target}.incomplete`. */
   target: string;
+  /** For all its tries together; what came by then is kept. */
+  deadlineMs: number;
   log: Log;
   signal: AbortSignal;
 }
@@ -34,10 +37,14 @@ interface Partial {
  * Brings one file: goes on where an earlier run was cut off, is checked against the hub's own hash and size, and lies
  * under its name only when it is whole. What earlier runs left is thrown away once if it turns out not to fit.
  * @returns The file's SHA-256.
- * @throws ModelError `model_download_invalid` where what comes is not what the hub promised; HttpError; or the signal's reason.
+ * @throws ModelError `model_download_invalid` where what comes is not what the hub promised, `model_download_failed`; or
+ * the signal's reason.
  */
-export async function downloadFile(options: DownloadOptions): Promise<string> {
-  const { file, target, log } = options;
+export async function downloadFile(given: DownloadOptions): Promise<string> {
+  const { file, target, deadlineMs, log } = given;
+  // A server that sends a byte now and then is never silent for long enough to be given up.
+  using limit = timeLimit(deadlineMs, given.signal, () => tooSlow(file, deadlineMs));
+  const options = { ...given, signal: limit.signal };
   const incomplete = `${target}.incomplete`;
   await mkdir(dirname(target), { recursive: true });
   for (;;) {
@@ -165,6 +172,14 @@ function progressTeller(file: RemoteFile, log: Log): (size: number) => void {
       percent: Math.floor((100 * size) / file.size),
     });
   };
+}
+
+function tooSlow({ path, repository }: RemoteFile, deadlineMs: number): ModelError {
+  return new ModelError(
+    'model_download_failed',
+    `${path} of ${repository} did not come within ${String(deadlineMs / 1_000)} s: what came is kept, and the next try goes on`,
+    { retryable: true },
+  );
 }
 
 function invalid(file: RemoteFile, why: string): ModelError {

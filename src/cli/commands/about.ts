@@ -1,16 +1,31 @@
 import { defineCommand, type Command } from '../command.ts';
+import { completionScript, SHELLS } from '../completion.ts';
 import { commandHelp, describe, overview } from '../help.ts';
 import { didYouMean } from '../similar.ts';
 import { UsageError } from '../usage-error.ts';
 
-/** The command that tells of these, and of itself. */
-export function helpOn(others: readonly Command[]): Command {
+/** The commands that tell of these, and of themselves. */
+export function aboutCommands(others: readonly Command[]): readonly Command[] {
+  const completion: Command = defineCommand({
+    name: 'completion',
+    summary: 'A script with which a shell completes commands, options and values',
+    positionals: { shell: { about: 'Which.', values: SHELLS } },
+    examples: [
+      'completion bash >> ~/.bashrc',
+      'completion zsh > "${fpath[1]}/_gpu-handlers"',
+      'completion fish > ~/.config/fish/completions/gpu-handlers.fish',
+    ],
+    async run({ args: { shell }, io }) {
+      const script = await completionScript(shell, commands);
+      io.result({ shell, script }, script.trimEnd());
+      return undefined;
+    },
+  });
   const help: Command = defineCommand({
     name: 'help',
     summary: 'What there is, or what one command takes',
     positionals: { command: { about: 'Which.', optional: true } },
     async run({ args: { command: name }, io }) {
-      const commands = [...others, help];
       if (name === undefined) {
         const all = commands.map(({ name: one, summary }) => ({ name: one, summary }));
         io.result(all, overview(commands));
@@ -24,5 +39,6 @@ export function helpOn(others: readonly Command[]): Command {
       return undefined;
     },
   });
-  return help;
+  const commands = [...others, completion, help];
+  return commands;
 }
