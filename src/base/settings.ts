@@ -132,16 +132,24 @@ export function readSettings(
   throw new SettingsError(`environment variables are wrong: ${said}`);
 }
 
-export interface SettingFault {
+interface SettingFault {
   name: string;
   message: string;
 }
 
-/** As `readSettings`, with what is wrong told apart from the rest. */
-export function lookAtSettings(environment: Readonly<Record<string, string | undefined>> = process.env): {
+export interface SettingsLook {
+  /** Without those that are wrong. */
   settings: Settings;
   faults: SettingFault[];
-} {
+  /** All variables that are set, whoever reads them. */
+  names: string[];
+}
+
+/** As `readSettings`, with what is wrong told apart from the rest. */
+export function lookAtSettings(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): SettingsLook {
+  const names = Object.keys(environment);
   const present = Object.fromEntries(
     Object.keys(SETTINGS_SCHEMA.shape).flatMap((key) => {
       const value = environment[key]?.trim();
@@ -149,11 +157,11 @@ export function lookAtSettings(environment: Readonly<Record<string, string | und
     }),
   );
   const result = SETTINGS_SCHEMA.safeParse(present);
-  if (result.success) return { settings: result.data, faults: [] };
+  if (result.success) return { settings: result.data, faults: [], names };
   const faults = result.error.issues.map(({ path, message }) => ({ name: String(path[0]), message }));
   const wrong = new Set(faults.map(({ name }) => name));
   const right = Object.fromEntries(Object.entries(present).filter(([key]) => !wrong.has(key)));
-  return { settings: SETTINGS_SCHEMA.parse(right), faults };
+  return { settings: SETTINGS_SCHEMA.parse(right), faults, names };
 }
 
 /** The settings that somebody cannot do without. @throws SettingsError that names all that are missing. */
@@ -172,11 +180,6 @@ function hasAll<K extends keyof Settings>(
   keys: readonly K[],
 ): settings is Settings & { [P in K]: NonNullable<Settings[P]> } {
   return keys.every((key) => settings[key] !== undefined);
-}
-
-/** Names of all variables that are set, whoever reads them. */
-export function variableNames(): string[] {
-  return Object.keys(process.env);
 }
 
 /** Takes settings from a file too, as `node --env-file` does: what the environment has already stays. */

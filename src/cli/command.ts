@@ -100,8 +100,8 @@ export function defineCommand<const P extends Positionals = {}, const O extends 
 }
 
 /** Options that every command takes. */
-export const COMMON_OPTIONS = {
+export const COMMON_OPTIONS: Options = {
   json: { kind: 'flag', about: 'JSON on standard output, and nothing else there.' },
   'env-file': { kind: 'text', value: 'FILE', about: 'Settings beside those of the environment, which win.' },
   help: { kind: 'flag', about: 'What the command does, and its options. Also -h.' },
-} as const satisfies Options;
+};

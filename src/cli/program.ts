@@ -1,6 +1,4 @@
 import { InputError, messageOf, toHandlerError } from '../base/errors.ts';
-import { SILENT_LOG } from '../base/log.ts';
-import { stopOnSignals } from '../worker/signals.ts';
 import type { Command } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { EXIT } from './exit-codes.ts';
@@ -46,6 +44,8 @@ async function run({ command, help, version, envFile, rest }: Typed, io: Termina
   if (envFile !== undefined) await loadSettings(envFile);
   if (command.ownSignals)
     return (await command.run({ ...call, io, signal: new AbortController().signal })) ?? 0;
+  const { SILENT_LOG } = await import('../base/log.ts');
+  const { stopOnSignals } = await import('../worker/signals.ts');
   using stop = stopOnSignals(SILENT_LOG, { exit: (code) => process.exit(code) });
   try {
     return (await command.run({ ...call, io, signal: stop.signal })) ?? EXIT.ok;

@@ -1,4 +1,4 @@
-import { lookAtSettings, variableNames } from '../../base/settings.ts';
+import { lookAtSettings } from '../../base/settings.ts';
 import { failed, type Finding, type Patient } from './finding.ts';
 import { checkMachine } from './machine.ts';
 import { checkModels } from './models.ts';
@@ -16,10 +16,14 @@ const CHECKS: Readonly<Record<string, (patient: Patient) => Promise<Finding[]>>>
 };
 
 /** Everything that a job and this program need, looked at side by side, in the order in which it is told. */
-export async function* examine(signal: AbortSignal): AsyncGenerator<Finding> {
+export async function* examine(
+  signal: AbortSignal,
+  environment?: Readonly<Record<string, string>>,
+): AsyncGenerator<Finding> {
   yield { check: 'node', status: 'ok', detail: process.version };
-  const { settings, faults } = lookAtSettings();
-  yield* checkSettings(settings, faults, variableNames());
+  const look = lookAtSettings(environment);
+  const { settings } = look;
+  yield* checkSettings(look);
   const looking = Object.entries(CHECKS).map(([name, check]) =>
     check({ settings, signal }).catch((error: unknown) => {
       signal.throwIfAborted();

@@ -1,4 +1,4 @@
-import { SETTINGS_SCHEMA, type SettingFault, type Settings } from '../../base/settings.ts';
+import { SETTINGS_SCHEMA, type Settings, type SettingsLook } from '../../base/settings.ts';
 import { isSlipOf } from '../similar.ts';
 import type { Finding } from './finding.ts';
 
@@ -15,11 +15,7 @@ const PAIRS: readonly { has: keyof Settings; needs: keyof Settings }[] = [
 ];
 
 /** Each setting by itself, those that go together, and names that are nearly one. */
-export function checkSettings(
-  settings: Settings,
-  faults: readonly SettingFault[],
-  variables: readonly string[],
-): Finding[] {
+export function checkSettings({ settings, faults, names: variables }: SettingsLook): Finding[] {
   const isWrong = (setting: string): boolean => faults.some(({ name }) => name === setting);
   const wrong = faults.map(({ name, message }): Finding => {
     return { check: `setting ${name}`, status: 'failed', detail: message, advice: 'see .env.example' };
