@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, readdir, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
@@ -12,7 +12,7 @@ import { putDrawnShelf } from '../support/drawn-shelf.ts';
 import { temporaryFolder } from '../support/folder.ts';
 
 /** The tutorial first: other pages go on with what it made. */
-const pages = readPages(['matching.md', 'collections.md']);
+const pages = readPages(['matching.md', 'collections.md', 'cli.md']);
 const blocks = pages.flatMap((page) => page.blocks);
 const isRun = ({ mark }: Block): boolean => mark.kind === 'run' || mark.kind === 'fails';
 const marked = <K extends Mark['kind']>(kind: K) =>
@@ -32,8 +32,11 @@ beforeAll(async () => {
     if (!name.startsWith('.')) await symlink(join(ROOT, name), join(checkout, name));
   }
   await putDrawnShelf(join(checkout, '.local'));
+  const installed = join(folder, 'bin', 'gpu-handlers');
+  await mkdir(dirname(installed));
+  await writeFile(installed, `#!/bin/sh\nexec node ${join(ROOT, 'src/cli/main.ts')} "$@"\n`, { mode: 0o755 });
   const env = {
-    PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env.PATH ?? ''}`,
+    PATH: `${dirname(installed)}:${join(ROOT, 'node_modules', '.bin')}:${process.env.PATH ?? ''}`,
     HOME: folder,
     TMPDIR: folder,
     npm_config_update_notifier: 'false',

@@ -4,8 +4,9 @@ import { differs } from './expected.ts';
 import type { Block } from './pages.ts';
 import { startBash, type Place } from './processes.ts';
 
-/** A status that says no is a failure, as it would be to whoever reads the answer. */
+/** A status that says no is a failure, as it would be to whoever reads the answer. What npx would find is installed. */
 const PRELUDE = `set -eo pipefail
+npx() { "$@"; }
 curl() { command curl --fail-with-body --silent --show-error "$@"; }
 `;
 
