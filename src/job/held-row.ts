@@ -18,6 +18,8 @@ export interface HeldRow {
    * @throws StoppedError `superseded` where a later run of the job holds the row.
    */
   end(status: EndStatus, values?: Values): Promise<void>;
+  /** Writes the progress now. @throws StoppedError where the page has cancelled it, or a later run holds the row. */
+  confirm(): Promise<void>;
   /** Writes the progress and leaves the job under way, so that it can run again. */
   leave(signal: AbortSignal): Promise<void>;
   /** Writes nothing more: the row is another run's. */
@@ -99,12 +101,15 @@ export async function holdRow<Row extends { status: string; started_at: string |
 
   const ended = new AbortController();
   let silent = false;
+  const tell = async (): Promise<StoppedError | undefined> => {
+    const unfinished: Filter = { column: 'status', op: 'in', value: options.unfinished };
+    const stopped = await row.write(underWay(), unfinished, ended.signal);
+    return stopped === undefined ? undefined : stop(stopped);
+  };
   const ticker = every(
     intervalMs,
     async () => {
-      const unfinished: Filter = { column: 'status', op: 'in', value: options.unfinished };
-      const stopped = await row.write(underWay(), unfinished, ended.signal);
-      if (stopped !== undefined) stop(stopped);
+      await tell();
       silent = false;
     },
     (error) => {
@@ -140,6 +145,10 @@ export async function holdRow<Row extends { status: string; started_at: string |
       return row.lease;
     },
     letGo: stopTicking,
+    async confirm() {
+      const stopped = await tell();
+      if (stopped !== undefined) throw stopped;
+    },
     async end(status, columns = {}) {
       await stopTicking();
       const values = {
