@@ -59,15 +59,11 @@ function isStored(input: EmbeddingInput): input is StoredInput {
 }
 
 /** A job with a row: the vectors go to Qdrant, the progress to Supabase. */
-async function embedAndStore(
-  input: StoredInput,
-  { context, tools, stats }: JobParts,
-): Promise<EmbeddingOutput> {
+async function embedAndStore(input: StoredInput, parts: JobParts): Promise<EmbeddingOutput> {
+  const { context, tools, stats } = parts;
   const credentials = resolveCredentials(input, tools.settings);
-  const { patienceMs } = tools;
-  const again = (side: 'supabase' | 'qdrant') => ({ patienceMs, onRetry: () => stats.retried(side) });
-  const database = createDatabase({ ...credentials.supabase, ...again('supabase') });
-  const store = createVectorStore({ ...credentials.qdrant, ...again('qdrant') });
+  const database = createDatabase({ ...credentials.supabase, ...retriesOf('supabase', parts) });
+  const store = createVectorStore({ ...credentials.qdrant, ...retriesOf('qdrant', parts) });
   const targets = openTargets({ input, store });
   const report = openReport({ input, database, targets, context, stats });
   const { log } = context;
@@ -102,12 +98,11 @@ async function embedAndStore(
 }
 
 /** A job without a row: the vectors are its output, and nothing is written anywhere. */
-async function embedAndReturn(
-  input: EmbeddingInput,
-  { context: { log, signal }, tools, stats }: JobParts,
-): Promise<StatelessOutput> {
+async function embedAndReturn(input: EmbeddingInput, parts: JobParts): Promise<StatelessOutput> {
+  const { context, tools, stats } = parts;
+  const { log, signal } = context;
   const supabase = optionalSupabase(input, tools.settings);
-  const sign = createSigner(supabase && createDatabase(supabase));
+  const sign = createSigner(supabase && createDatabase({ ...supabase, ...retriesOf('supabase', parts) }));
   const { output, ...sink } = createStatelessSink(input.images ?? [], { stats, log });
   await using lease = await leaseModel({ input, tools, sign, log, signal });
   const { model } = lease;
@@ -118,6 +113,11 @@ async function embedAndReturn(
     return output(model, 'cancelled');
   }
   return output(model);
+}
+
+/** How long a store is asked again, and who counts it. */
+function retriesOf(side: 'supabase' | 'qdrant', { tools: { patienceMs }, stats }: JobParts) {
+  return { patienceMs, onRetry: () => stats.retried(side) };
 }
 
 await runIfMain(import.meta.url, handler, { fitnessChecks: embeddingFitness() });

@@ -80,9 +80,9 @@ export async function openJobRow({ jobId, progress, ...options }: JobRowOptions)
     confirm: () => row.confirm(),
     leave: (signal) => row.leave(signal),
     letGo: () => row.letGo(),
-    end(status, errorMessage) {
+    async end(status, errorMessage) {
       const now = shownNow(progress(), before);
-      return row.end(status, {
+      await row.end(status, {
         // Everything was answered: what an earlier run has done of it is in the total, and done.
         ...(status === 'completed' && { processed_images: now.total_images }),
         error_message: errorMessage === undefined ? null : storableText(errorMessage, ERROR_MESSAGE_CHARS),
