@@ -318,6 +318,23 @@ describe('refused before anything is made', () => {
   });
 });
 
+test.each<[Served, number, boolean]>([
+  ['nothing', 3, true],
+  ['an alias', 1, true],
+  ['an alias', 2, false],
+  ['a plain collection', 2, false],
+])(
+  'where nobody says how many images may fail, and %s serves, %i of them may: %p',
+  async (kind, failed, may) => {
+    const name = await served(store, kind);
+    await fill(store, [name], next, NEW);
+    const parts = new Map([[name, { points: NEW.length, failed }]]);
+    const finished = finishRebuild(finishOf(store, name, next, { parts, maxFailedShare: undefined }));
+    if (may) await expect(finished).resolves.toHaveLength(1);
+    else await expect(finished).rejects.toMatchObject({ code: 'too_many_failed' });
+  },
+);
+
 test('what another alias names is not removed, and said', async () => {
   const name = await served(store, 'an alias');
   const old = rebuildTarget(name, rebuildOf().id).fill;
