@@ -1,6 +1,6 @@
 import { InputError, messageOf, toHandlerError } from '../base/errors.ts';
 import { stopOnSignals } from '../worker/signals.ts';
-import type { Command } from './command.ts';
+import type { AnyCall, Command } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { EXIT } from './exit-codes.ts';
 import { commandHelp, describe, overview } from './help.ts';
@@ -45,11 +45,16 @@ async function run({ command, help, version, settingsFile, rest }: Typed, io: Te
   }
   const call = await readCall(command, rest);
   if (settingsFile !== undefined) await loadSettings(settingsFile);
-  if (command.ownSignals)
-    return (await command.run({ ...call, io, signal: new AbortController().signal })) ?? 0;
+  return command.ownSignals
+    ? ((await command.run({ ...call, io, signal: new AbortController().signal })) ?? EXIT.ok)
+    : runUntilSignal(command, { ...call, io });
+}
+
+// The compiler leaves `import()` as it is written, `.ts` and all, in a function that has `using`: there is none in here.
+async function runUntilSignal(command: Command, call: Omit<AnyCall, 'signal'>): Promise<number> {
   using stop = stopOnSignals(QUIET, { exit: (code) => process.exit(code) });
   try {
-    return (await command.run({ ...call, io, signal: stop.signal })) ?? EXIT.ok;
+    return (await command.run({ ...call, signal: stop.signal })) ?? EXIT.ok;
   } catch (error) {
     if (stop.exitCode === undefined) throw error;
     return stop.exitCode;

@@ -107,6 +107,16 @@ test('the built handler is a program: one JSON document, exit 0, or exit 1 with 
   expect(JSON.parse(failed.stdout)).toEqual({ error: expect.stringContaining('images') });
 }, 60_000);
 
+test('no compiled file asks for a source', async () => {
+  // The compiler leaves `import()` as it is written in a function that has `using`.
+  const dist = join(folder, 'node_modules', 'gpu-handlers', 'dist');
+  const files = await readdir(dist, { recursive: true });
+  for (const file of files.filter((name) => name.endsWith('.js')))
+    expect([file, ...(await readFile(join(dist, file), 'utf8')).matchAll(/import\('[^']*\.ts'\)/g)]).toEqual([
+      file,
+    ]);
+});
+
 test('the command line starts from the packed package, and finds the migrations in it', async () => {
   const { bin } = JSON.parse(
     await readFile(join(folder, 'node_modules', 'gpu-handlers', 'package.json'), 'utf8'),
