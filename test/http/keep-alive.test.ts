@@ -23,8 +23,8 @@ interface Opened {
 const SERVERS: Record<string, () => Promise<Opened>> = {
   'the API and the endpoint': async () => {
     const who = { who: 'a test', advice: '', host: 'localhost', port: 0 };
-    const { url, close } = await listen({ fetch: () => new Response('ok'), ...who });
-    return { url, close: () => close(0) };
+    const listening = await listen({ fetch: () => new Response('ok'), ...who });
+    return { url: listening.url, close: () => listening.close(0) };
   },
   'the local images': () => startImageServer({ folder: tmpdir() }),
   'the local Supabase': () =>

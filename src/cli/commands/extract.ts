@@ -44,7 +44,7 @@ export const extract = defineCommand({
         const plan = await planExtraction(request, { lookup: createLookup({ database, store }, signal) });
         return {
           input: extractionInput(plan, NO_RUN),
-          collections: plan.targets.map(({ name }) => name),
+          collections: plan.collections,
           submit: () => submitExtraction(runs, plan),
         };
       },

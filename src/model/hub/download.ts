@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -70,7 +71,8 @@ async function bring(
   options: DownloadOptions,
 ): Promise<{ sha256: string; asPromised: string; found: number }> {
   const { file, remote, log, signal } = options;
-  await using handle = await open(incomplete, 'a+');
+  // Not for appending: what a process that has lost its lock still writes is the same bytes at the same place.
+  await using handle = await open(incomplete, constants.O_RDWR | constants.O_CREAT);
   const partial = await beginFrom(handle, incomplete, file);
   const { found } = partial;
   log.info('Downloading a model file', {
@@ -119,7 +121,7 @@ async function bringSome(
         if (partial.size + bytes.byteLength > file.size) {
           throw invalid(file, `it is longer than the ${String(file.size)} bytes that the hub promises`);
         }
-        await partial.handle.writeFile(bytes);
+        await writeAt(partial.handle, bytes, partial.size);
         partial.hasher.update(bytes);
         partial.size += bytes.byteLength;
         told(partial.size);
@@ -132,6 +134,13 @@ async function bringSome(
   }
   if (partial.size === before && before < file.size) {
     throw new HttpError('network', `nothing came of ${file.path}`, { retryable: true });
+  }
+}
+
+async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done, position + done);
+    done += bytesWritten;
   }
 }
 
