@@ -7,6 +7,7 @@ import { leaseModel } from '../src/embedding/job-model.ts';
 import { withSpans } from '../src/embedding/job-spans.ts';
 import { createJobStats, type JobStats } from '../src/embedding/job-stats.ts';
 import type { EmbeddingOutput } from '../src/embedding/output.ts';
+import { openTargets } from '../src/embedding/open-targets.ts';
 import { planExtraction } from '../src/embedding/plan.ts';
 import { openReport } from '../src/embedding/report.ts';
 import { createSigner } from '../src/job/sign.ts';
@@ -63,7 +64,8 @@ async function embedAndStore(input: StoredInput, parts: JobParts): Promise<Embed
   const credentials = resolveCredentials(input, tools.settings);
   const database = createDatabase({ ...credentials.supabase, ...retriesOf('supabase', parts) });
   const store = createVectorStore({ ...credentials.qdrant, ...retriesOf('qdrant', parts) });
-  const report = openReport({ input, database, store, context, stats });
+  const targets = openTargets({ input, store });
+  const report = openReport({ input, database, targets, context, stats });
   const { log } = context;
   const { signal, skipped, warn, mark, resumed } = report;
   try {
@@ -71,10 +73,11 @@ async function embedAndStore(input: StoredInput, parts: JobParts): Promise<Embed
     const sign = createSigner(database);
     await using lease = await leaseModel({ input, tools, sign, log, signal });
     const { model } = lease;
-    const stores = { database, store };
-    const plan = await planExtraction({ input, ...stores, model, skipped, mark, resumed, warn, log, signal });
+    const told = { skipped, mark, resumed, warn, log };
+    const plan = await planExtraction({ input, database, targets, model, ...told, signal });
     report.planned(model, plan.counts);
-    const write = createPointWriter({ store, model: model.fingerprint, jobId: input.job_id, report, log });
+    const written = { model: model.fingerprint, jobId: input.job_id };
+    const write = createPointWriter({ store: targets.store, ...written, report, log });
     await extract({
       ...stagesOf(tools, sign),
       images: plan.images,
@@ -87,6 +90,7 @@ async function embedAndStore(input: StoredInput, parts: JobParts): Promise<Embed
       signal: report.endSignal,
       drain: signal,
     });
+    await report.serve();
   } catch (error) {
     return await report.abandon(error);
   }

@@ -126,6 +126,30 @@ export type ExecutionProvider = Settings['ONNX_PROVIDERS'][number];
 export function readSettings(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Settings {
+  const { settings, faults } = lookAtSettings(environment);
+  if (faults.length === 0) return settings;
+  const said = faults.map(({ name, message }) => `${name}: ${message}`).join('; ');
+  throw new SettingsError(`environment variables are wrong: ${said}`);
+}
+
+interface SettingFault {
+  name: string;
+  message: string;
+}
+
+export interface SettingsLook {
+  /** Without those that are wrong. */
+  settings: Settings;
+  faults: SettingFault[];
+  /** All variables that are set, whoever reads them. */
+  names: string[];
+}
+
+/** As `readSettings`, with what is wrong told apart from the rest. */
+export function lookAtSettings(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): SettingsLook {
+  const names = Object.keys(environment);
   const present = Object.fromEntries(
     Object.keys(SETTINGS_SCHEMA.shape).flatMap((key) => {
       const value = environment[key]?.trim();
@@ -133,9 +157,34 @@ export function readSettings(
     }),
   );
   const result = SETTINGS_SCHEMA.safeParse(present);
-  if (result.success) return result.data;
-  const faults = result.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`);
-  throw new SettingsError(`environment variables are wrong: ${faults.join('; ')}`);
+  if (result.success) return { settings: result.data, faults: [], names };
+  const faults = result.error.issues.map(({ path, message }) => ({ name: String(path[0]), message }));
+  const wrong = new Set(faults.map(({ name }) => name));
+  const right = Object.fromEntries(Object.entries(present).filter(([key]) => !wrong.has(key)));
+  return { settings: SETTINGS_SCHEMA.parse(right), faults, names };
+}
+
+/** The settings that somebody cannot do without. @throws SettingsError that names all that are missing. */
+export function requireSettings<const K extends keyof Settings>(
+  settings: Settings,
+  keys: readonly K[],
+  who: string,
+): Settings & { [P in K]: NonNullable<Settings[P]> } {
+  if (hasAll(settings, keys)) return settings;
+  const missing = keys.filter((key) => settings[key] === undefined).join(', ');
+  throw new SettingsError(`${who} needs ${missing}; .env.example says what they are`);
+}
+
+function hasAll<K extends keyof Settings>(
+  settings: Settings,
+  keys: readonly K[],
+): settings is Settings & { [P in K]: NonNullable<Settings[P]> } {
+  return keys.every((key) => settings[key] !== undefined);
+}
+
+/** Takes settings from a file too, as `node --env-file` does: what the environment has already stays. */
+export function loadSettingsFile(file: string): void {
+  process.loadEnvFile(file);
 }
 
 /** The environment of a process that this one starts: its own, with these variables changed. */

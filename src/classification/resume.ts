@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { HandlerError, messageOf } from '../base/errors.ts';
+import { HandlerError, messageOf, ModelError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Http } from '../http/http.ts';
 import { saveFile } from '../http/save.ts';
@@ -57,7 +57,11 @@ export async function* findCheckpoints(options: ResumeOptions): AsyncGenerator<F
         `${MODEL_BUCKET}, or an http(s) address`,
     );
   }
-  yield { ...(await readResumed(path)), from: describe(resumeFrom), isAsked: true };
+  const found = await readResumed(path).catch((cause: unknown) => {
+    if (!(cause instanceof ModelError)) throw cause;
+    throw new ModelError(cause.code, `resume_from (${describe(resumeFrom)}): ${cause.message}`, { cause });
+  });
+  yield { ...found, from: describe(resumeFrom), isAsked: true };
 }
 
 async function fetchOwn(options: ResumeOptions): Promise<Resumed | undefined> {

@@ -2,7 +2,7 @@ import { InputError } from '../../base/errors.ts';
 import { parseEmbeddingInput } from '../../embedding/input.ts';
 import type { CombinedRequest, ExtractionRequest, MatchingRequest, Purpose } from '../requests/extraction.ts';
 import { chooseModel, type ChosenModel } from './choose-model.ts';
-import { chooseTargets, type CollectionMode, type Target } from './collections.ts';
+import { checkCollections, type CollectionMode } from './collections.ts';
 import { COMBINED_FIELDS, MATCHING_FIELDS, type ResolvedExtraction } from './extraction-fields.ts';
 import { fieldAt, placeFields } from './field-map.ts';
 import type { Lookup } from './lookup.ts';
@@ -13,15 +13,13 @@ export interface ExtractionPlan {
   purpose: Purpose;
   model: ChosenModel;
   mode: CollectionMode;
-  targets: Target[];
-  /** With the collections that the job fills. */
+  /** Names that stand for what the job has filled when it is completed. */
+  collections: string[];
   resolved: ResolvedExtraction;
 }
 
 export interface PlanOptions {
   lookup: Lookup;
-  /** Names what is filled in the place of a collection that is replaced; absent: `replace` is refused. */
-  rebuildAs?: ((name: string) => string) | undefined;
 }
 
 /**
@@ -31,31 +29,24 @@ export interface PlanOptions {
  */
 export async function planExtraction(
   request: ExtractionRequest,
-  options: PlanOptions,
+  { lookup }: PlanOptions,
 ): Promise<ExtractionPlan> {
   const [model, dataset] = await Promise.all([
-    chooseModel(request.model, options.lookup),
-    datasetOf(request, options.lookup),
+    chooseModel(request.model, lookup),
+    datasetOf(request, lookup),
   ]);
   const { collection_mode: mode, purpose } = request;
-  const targeting = { ...options, rebuildAs: options.rebuildAs, mode, size: model.embedding_dim };
+  const check = { lookup, mode, size: model.embedding_dim };
   if (request.purpose === 'matching') {
-    const targets = await chooseTargets(matchingNames(request, model), targeting);
-    const resolved = {
-      ...request,
-      model,
-      product_collection: targets.product_collection?.fill,
-      cutout_collection: targets.cutout_collection?.fill,
-    };
-    return { purpose, model, mode, targets: Object.values(targets), resolved };
+    const names = matchingNames(request, model);
+    await checkCollections(names, check);
+    const collections = [...new Set(Object.values(names))];
+    return { purpose, model, mode, collections, resolved: { ...request, model, ...names } };
   }
   const name = request.collection_name ?? combinedName(request, model, dataset);
-  const { collection_name: target = { name, fill: name } } = await chooseTargets(
-    { collection_name: name },
-    targeting,
-  );
-  const resolved = { ...request, model, collection_name: target.fill };
-  return { purpose, model, mode, targets: [target], resolved };
+  await checkCollections({ collection_name: name }, check);
+  const resolved = { ...request, model, collection_name: name };
+  return { purpose, model, mode, collections: [name], resolved };
 }
 
 /** Only those that the job writes to. */

@@ -31,6 +31,11 @@ function unreadIssues(request: ExtractionRequest): InputIssue[] {
   if (request.source === 'products') {
     for (const key of cutoutFilters(request)) unread(key, 'source is products');
   }
+  const { collection_mode: mode } = request;
+  if (mode !== 'replace' && request.keep_replaced !== undefined)
+    unread('keep_replaced', `collection_mode is ${mode}`);
+  if (mode === 'append' && request.max_failed_share !== undefined)
+    unread('max_failed_share', 'collection_mode is append');
   if (request.purpose !== 'matching') return issues;
   const idle = request.source === 'products' ? 'cutout_collection' : 'product_collection';
   if (request.source !== 'both' && request[idle] !== undefined) unread(idle, `source is ${request.source}`);

@@ -22,7 +22,7 @@ export interface SubmittedRun {
 export function submitExtraction(runs: Runs, plan: ExtractionPlan): Promise<SubmittedRun> {
   const id = randomUUID();
   const input = extractionInput(plan, id);
-  const { resolved, model, mode, targets } = plan;
+  const { resolved, model, mode, collections } = plan;
   return submit(runs, {
     kind: 'embedding',
     id,
@@ -34,8 +34,8 @@ export function submitExtraction(runs: Runs, plan: ExtractionPlan): Promise<Subm
       purpose: plan.purpose,
       image_types: resolved.image_types,
       source_config: input.source_config,
-      extraction_config: { collection_mode: mode, collections: targets, input },
-      collection_names: targets.map(({ fill }) => fill),
+      extraction_config: { collection_mode: mode, input },
+      collection_names: collections,
     },
   });
 }

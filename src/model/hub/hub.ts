@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 
+import { ModelError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Settings } from '../../base/settings.ts';
 import type { Http } from '../../http/http.ts';
@@ -78,6 +79,20 @@ export function createModelHub(options: HubOptions): ModelHub {
       );
     },
   };
+}
+
+/**
+ * Asks the hub for a model's file, and fetches nothing. @returns its size in bytes.
+ * @throws ModelError as `ModelHub.find`, or the signal's reason: it asks until then.
+ */
+export async function askHub(
+  { endpoint = ENDPOINT, ...options }: HubOptions,
+  { repository, file }: ModelSource,
+  signal: AbortSignal,
+): Promise<number> {
+  const found = await createRemote({ ...options, endpoint }).resolve(repository, 'main', file, signal);
+  if (found !== undefined) return found.size;
+  throw new ModelError('model_not_on_hub', `the hub has no ${file} of ${repository}`);
 }
 
 type HubSettings = Pick<Settings, 'HF_ENDPOINT' | 'HF_HOME' | 'HF_HUB_CACHE' | 'HF_HUB_OFFLINE'>;
