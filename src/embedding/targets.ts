@@ -15,8 +15,8 @@ export interface JobTargets {
   readonly isServing: boolean;
   /** Refuses what could not be filled, or not be switched in the end. Writes nothing. */
   check(signal: AbortSignal): Promise<void>;
-  /** When it resolves, what is filled is there, for vectors of this length. */
-  begin(size: number, signal: AbortSignal): Promise<void>;
+  /** When it resolves, what is filled is there, for vectors of this length; `counts` has the images to come. */
+  begin(size: number, counts: ReadonlyMap<string, number>, signal: AbortSignal): Promise<void>;
   /** Told of images that have their point. */
   met(refs: readonly ImageRef[]): void;
   /**
@@ -26,7 +26,7 @@ export interface JobTargets {
   finish(end: TargetsEnd): Promise<readonly Rebuilt[] | undefined>;
 }
 
-export interface TargetsEnd {
+interface TargetsEnd {
   collections: ReadonlyMap<string, CollectionTally>;
   model: { fingerprint: string; dim: number };
   /** Asked before anything is switched: does the job still have its row? */
