@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import { z } from 'zod';
 
-import { HandlerError } from '../../base/errors.ts';
+import { HandlerError, InputError } from '../../base/errors.ts';
 import { parseEmbeddingInput } from '../../embedding/input.ts';
 import { END_STATES } from './run-kinds.ts';
 import { findRun, type Runs } from './runs.ts';
@@ -21,14 +21,23 @@ const ROW = z.object({
 });
 const ANY_CONFIG = ROW.extend({ extraction_config: z.unknown() });
 
+export interface RetryOptions {
+  /** Of a rebuild that goes on: so many of its images may have failed, in the place of what it was submitted with. */
+  maxFailedShare?: number | undefined;
+}
+
 /**
  * Submits a run of its own for the images that failed in another one, and for no others: same model, same collections.
  * Where the other was to fill collections anew and has not switched to them, its rebuild goes on: what it has filled is
  * not embedded again, and all of it is checked and switched to in the end.
  * @throws HandlerError `run_not_found`; `run_not_ended`; `nothing_to_retry` where no image failed, or not one by one;
- * `not_submitted_here` where nobody has kept what was asked for.
+ * `not_submitted_here` where nobody has kept what was asked for. InputError for an option that nobody would read.
  */
-export async function retryFailed(runs: Runs, id: string): Promise<SubmittedRun & { collections: string[] }> {
+export async function retryFailed(
+  runs: Runs,
+  id: string,
+  { maxFailedShare }: RetryOptions = {},
+): Promise<SubmittedRun & { collections: string[] }> {
   const { kind, run } = await findRun(runs, id);
   if (kind !== 'embedding')
     throw new HandlerError('nothing_to_retry', `run ${id} trains a classifier: it has no images of its own`);
@@ -43,11 +52,16 @@ export async function retryFailed(runs: Runs, id: string): Promise<SubmittedRun 
   const goesOn = rebuild !== undefined && run.status !== 'completed';
   if (!goesOn && !(await hasFailures(runs, id)))
     throw new HandlerError('nothing_to_retry', `run ${id} has no images that failed`);
+  if (!goesOn && maxFailedShare !== undefined) {
+    const message = `is not read, as run ${id} has no collection left to switch to; leave it out`;
+    throw new InputError([{ key: 'max_failed_share', message }]);
+  }
+  const share = maxFailedShare === undefined ? {} : { max_failed_share: maxFailedShare };
   const retry = randomUUID();
   const input = {
     ...plain,
     job_id: retry,
-    ...(goesOn ? { rebuild: { id, ...rebuild } } : { retry_failed_of: id }),
+    ...(goesOn ? { rebuild: { id, ...rebuild, ...share } } : { retry_failed_of: id }),
   };
   parseEmbeddingInput(input);
   const submitted = await submit(runs, {
