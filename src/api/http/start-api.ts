@@ -58,7 +58,7 @@ export async function startApi({ settings, version, log, runStateless }: ApiOpti
     webhookUrl: webhook?.url,
     credentials: settings.API_SEND_CREDENTIALS === true ? credentialsOf(settings) : undefined,
     policy: runPolicy(settings.JOB_TIMEOUT_MS),
-    onResult: (kind, id, job) => metrics.runEnded(kind, id, job),
+    onResult: (run, job) => metrics.runEnded(run, job),
     log,
   });
   const stateless = runStateless ?? (endpoints.embedding && runAtEndpoint(endpoints.embedding));

@@ -1,4 +1,5 @@
 import { InputError } from '../../base/errors.ts';
+import type { Division } from '../../embedding/divide/divide.ts';
 import { parseEmbeddingInput } from '../../embedding/input.ts';
 import type { CombinedRequest, ExtractionRequest, MatchingRequest, Purpose } from '../requests/extraction.ts';
 import { chooseModel, type ChosenModel } from './choose-model.ts';
@@ -16,6 +17,8 @@ export interface ExtractionPlan {
   targets: Target[];
   /** With the collections that the job fills. */
   resolved: ResolvedExtraction;
+  /** Absent: one job does it all. */
+  division?: Division | undefined;
 }
 
 export interface PlanOptions {
@@ -38,29 +41,36 @@ export async function planExtraction(
     datasetOf(request, options.lookup),
   ]);
   const { collection_mode: mode, purpose } = request;
+  const division = divisionOf(request);
   const targeting = { ...options, rebuildAs: options.rebuildAs, mode, size: model.embedding_dim };
-  if (request.purpose === 'matching') {
-    const targets = await chooseTargets(matchingNames(request, model), targeting);
+  const { shards: _, images_per_shard: __, ...asked } = request;
+  if (asked.purpose === 'matching') {
+    const targets = await chooseTargets(matchingNames(asked, model), targeting);
     const resolved = {
-      ...request,
+      ...asked,
       model,
       product_collection: targets.product_collection?.fill,
       cutout_collection: targets.cutout_collection?.fill,
     };
-    return { purpose, model, mode, targets: Object.values(targets), resolved };
+    return { purpose, model, mode, targets: Object.values(targets), resolved, division };
   }
-  const name = request.collection_name ?? combinedName(request, model, dataset);
+  const name = asked.collection_name ?? combinedName(asked, model, dataset);
   const { collection_name: target = { name, fill: name } } = await chooseTargets(
     { collection_name: name },
     targeting,
   );
-  const resolved = { ...request, model, collection_name: target.fill };
-  return { purpose, model, mode, targets: [target], resolved };
+  const resolved = { ...asked, model, collection_name: target.fill };
+  return { purpose, model, mode, targets: [target], resolved, division };
+}
+
+function divisionOf({ shards, images_per_shard }: ExtractionRequest): Division | undefined {
+  if (shards !== undefined) return { shards };
+  return images_per_shard === undefined ? undefined : { images_per_shard };
 }
 
 /** Only those that the job writes to. */
 function matchingNames(
-  request: MatchingRequest,
+  request: Omit<MatchingRequest, 'shards' | 'images_per_shard'>,
   { slug }: ChosenModel,
 ): Partial<Record<'product_collection' | 'cutout_collection', string>> {
   const { source, product_collection: products, cutout_collection: cutouts } = request;
@@ -72,7 +82,7 @@ function matchingNames(
 
 /** `training_{model}`, `evaluation_{dataset}_{model}`, `production_{model}`. */
 function combinedName(
-  { purpose, product_source: source }: CombinedRequest,
+  { purpose, product_source: source }: Pick<CombinedRequest, 'purpose' | 'product_source'>,
   { slug }: ChosenModel,
   dataset: string | undefined,
 ): string {
@@ -119,11 +129,14 @@ export function extractionInput(
     parseEmbeddingInput(input);
     return input;
   } catch (error) {
-    throw error instanceof InputError ? inTheRequestsWords(error, resolved) : error;
+    throw inTheRequestsWords(error, resolved);
   }
 }
 
-function inTheRequestsWords(error: InputError, resolved: ResolvedExtraction): InputError {
+/** What is wrong with a job's input, by the name of the request's field; any other error as it is. */
+export function inTheRequestsWords(error: unknown, resolved: ResolvedExtraction): unknown {
+  if (!(error instanceof InputError)) return error;
+
   const fieldOf = (path: string): string | undefined =>
     resolved.purpose === 'matching'
       ? fieldAt(path, resolved, MATCHING_FIELDS)

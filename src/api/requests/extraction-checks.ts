@@ -5,11 +5,29 @@ import { modelIssues } from './model-choice.ts';
 
 /** What does not go together: a choice without what it needs, and fields that nobody would read. */
 export function extractionIssues(request: ExtractionRequest): InputIssue[] {
-  return [...modelIssues(request.model), ...productsIssues(request), ...unreadIssues(request)];
+  return [
+    ...modelIssues(request.model),
+    ...productsIssues(request),
+    ...unreadIssues(request),
+    ...shardsIssues(request),
+  ];
 }
 
 function productsIssues(request: ExtractionRequest): InputIssue[] {
   return readsProducts(request) ? productIssues(request) : [];
+}
+
+function shardsIssues({
+  shards,
+  images_per_shard: images,
+  collection_mode: mode,
+}: ExtractionRequest): InputIssue[] {
+  if (shards === undefined && images === undefined) return [];
+  const key = shards === undefined ? 'images_per_shard' : 'shards';
+  if (shards !== undefined && images !== undefined)
+    return [{ key: 'images_per_shard', message: 'says again what shards says; expected one of the two' }];
+  if (mode !== 'replace') return [];
+  return [{ key, message: 'cannot be had with collection_mode replace; leave it out' }];
 }
 
 /** Products are of no matter where only cutouts are asked for, and not by their products. */

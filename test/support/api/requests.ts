@@ -90,6 +90,8 @@ const COMMON: Fields<Common> = {
   append_trust_points: fc.boolean(),
   allow_mixed_models: fc.boolean(),
   batch_size: fc.integer({ min: 1, max: 1_024 }),
+  shards: fc.integer({ min: 1, max: 500 }),
+  images_per_shard: fc.integer({ min: 1 }),
 };
 const MATCHING: Fields<Omit<MatchingRequest, 'purpose'>> = {
   ...COMMON,
@@ -131,6 +133,8 @@ export function anyRequest(purpose: Purpose): fc.Arbitrary<Body> {
       .map(([, key]) => key);
     if (source === 'products') unread.push(...CUTOUT_FIELDS);
     if (source === 'cutouts') unread.push('product_collection');
+    if (body.shards !== undefined) unread.push('images_per_shard');
+    if (body.collection_mode === 'replace') unread.push('shards', 'images_per_shard');
     const needed = readsProducts === true ? SELECTORS[productSource as keyof typeof SELECTORS] : undefined;
     const needs = needed === undefined ? {} : { [needed]: full[needed] };
     return Object.fromEntries(Object.entries({ ...body, ...needs }).filter(([key]) => !unread.includes(key)));
