@@ -16,6 +16,7 @@ import { createListingTally, type ListingTally } from './listing-tally.ts';
 import { createCutoutMarker, type CutoutMarker } from './mark-cutouts.ts';
 import { outputOf, type EmbeddingOutput } from './output.ts';
 import { createTally, type Tally } from './tally.ts';
+import { hasWholeEnded } from './whole.ts';
 
 export interface ReportOptions {
   input: EmbeddingInput & { job_id: string };
@@ -119,7 +120,11 @@ export function openReport({ input, database, store, context, stats }: ReportOpt
     for (const [name, { points_written: processed, failed }] of tally.collections) {
       log.info(`[${name}] Complete: ${processed} processed, ${failed} failed`, { processed, failed });
     }
-    await writeCollectionRows(tally.collections, {
+    await countCollections(signal);
+  };
+
+  const countCollections = (signal: AbortSignal): Promise<void> =>
+    writeCollectionRows(tally.collections, {
       database,
       store,
       input,
@@ -127,6 +132,16 @@ export function openReport({ input, database, store, context, stats }: ReportOpt
       warn,
       signal,
     });
+
+  /** What shards counted side by side may be behind what the last of them has written. */
+  const settleWhole = async (limitMs: number): Promise<void> => {
+    if (input.source_config?.shard === undefined || model === undefined) return;
+    using limit = timeLimit(limitMs, undefined, outOfTime);
+    try {
+      if (await hasWholeEnded(database, input.job_id, limit.signal)) await countCollections(limit.signal);
+    } catch (error) {
+      warn(`whether this is the last shard could not be read: ${messageOf(error)}`);
+    }
   };
 
   /** The points are stored, or the job failed for a reason of its own: neither changes with what the row says. */
@@ -199,6 +214,7 @@ export function openReport({ input, database, store, context, stats }: ReportOpt
       const error = allFailed(tally, skipped);
       if (tally.total === 0) warn('the job found no images to embed');
       await endRow(error === undefined ? 'completed' : 'failed', error?.message).finally(close);
+      await settleWhole(SETTLE_MS);
       return output(error === undefined ? 'success' : 'error', error);
     },
     async abandon(thrown) {
@@ -225,6 +241,7 @@ export function openReport({ input, database, store, context, stats }: ReportOpt
       const cancelled = error.code === 'cancelled';
       await (cancelled ? endRow('cancelled') : endRow('failed', error.message));
       close();
+      await settleWhole(SETTLE_STOPPED_MS);
       return output(cancelled ? 'cancelled' : 'error', error);
     },
   };
