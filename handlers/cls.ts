@@ -1,4 +1,5 @@
 import type { Log } from '../src/base/log.ts';
+import { whileHeld } from '../src/classification/artefacts.ts';
 import { readDataset } from '../src/classification/dataset.ts';
 import { classificationFitness } from '../src/classification/fitness.ts';
 import { loadingLines } from '../src/classification/input-loading.ts';
@@ -33,15 +34,16 @@ export function createClassificationHandler(given?: ClassificationTools): Classi
     if (input.unknownKeys.length > 0) log.debug('keys without a meaning here', { keys: input.unknownKeys });
     for (const line of loadingLines(input.loading)) log.info(line);
     const tools = given ?? (made ??= createClassificationTools());
-    const place = placeOf(input, tools);
-    const report = openReport({ input, place, context });
+    const found = placeOf(input, tools);
+    const report = openReport({ input, place: found, context });
+    const place = { ...found, artefacts: whileHeld(found.artefacts, report.confirm) };
     let parts;
     try {
       parts = await train({ input, tools, place, report, log });
+      await report.complete(parts);
     } catch (error) {
       return await report.abandon(error);
     }
-    await report.complete(parts);
     await tellApi({ input, parts, http: tools.http, warn: report.warn });
     return report.output(parts);
   };

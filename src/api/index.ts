@@ -11,7 +11,7 @@ export {
 } from './requests/extraction.ts';
 export type { RequestKind } from './requests/request-kind.ts';
 export type { ChosenModel } from './plan/choose-model.ts';
-export type { CollectionMode, Target } from './plan/collections.ts';
+export type { CollectionMode } from './plan/collections.ts';
 export { createLookup, type LabelledDataset, type Lookup, type ModelRow } from './plan/lookup.ts';
 export {
   classificationInput,

@@ -43,6 +43,17 @@ export function bucketStore(database: Database, runId: string): ArtefactStore {
   };
 }
 
+/** The same, for as long as the run is this attempt's: what a later one has stored is not written over. */
+export function whileHeld(store: ArtefactStore, confirm: () => Promise<void>): ArtefactStore {
+  return {
+    expect: (model) => store.expect(model),
+    async put(name, file, signal) {
+      await confirm();
+      return store.put(name, file, signal);
+    },
+  };
+}
+
 /** As text a model is a third larger, and the platform takes 20 MB of output. */
 const MAX_RETURNED_BYTES = 10_000_000;
 

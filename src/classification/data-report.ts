@@ -97,17 +97,31 @@ export function imbalanceOf(classes: readonly ClassCount[]): number {
   return sizes.length === 0 ? 1 : Math.max(...sizes) / Math.min(...sizes);
 }
 
+/** The report with the images that could not be had after it was made, as it happens without preloading. */
+export function withFailures(
+  report: DataReport,
+  failed: readonly { sample: Sample; error: HandlerError }[],
+): DataReport {
+  const found = failedImages(failed);
+  const others = report.warnings.filter((text) => !failureWarnings(report).includes(text));
+  return { ...report, ...found, warnings: [...failureWarnings(found), ...others] };
+}
+
+function failureWarnings({ broken, undecodable }: Pick<DataReport, 'broken' | 'undecodable'>): string[] {
+  return [
+    ...(broken.images > 0 ? [`${broken.images} images could not be fetched (${codes(broken)})`] : []),
+    ...(undecodable.images > 0
+      ? [`${undecodable.images} files are no pictures that can be read (${codes(undecodable)})`]
+      : []),
+  ];
+}
+
 /** What a person should know, in the order of how much it matters. */
 export function warningsOf(report: Omit<DataReport, 'warnings'>, tookFromTraining: boolean): string[] {
-  const { broken, undecodable, duplicates, contradicting, leaked, left_out_labels: left } = report;
+  const { duplicates, contradicting, leaked, left_out_labels: left } = report;
   const empty = report.classes.filter(({ train }) => train === 0).map(({ name }) => name);
   const few = report.classes.filter(({ train }) => train > 0 && train < FEW_IMAGES);
   const warnings: [boolean, string][] = [
-    [broken.images > 0, `${broken.images} images could not be fetched (${codes(broken)})`],
-    [
-      undecodable.images > 0,
-      `${undecodable.images} files are no pictures that can be read (${codes(undecodable)})`,
-    ],
     [
       empty.length > 0,
       `${listed(empty)} ${empty.length === 1 ? 'has' : 'have'} no image to train with and cannot be learnt`,
@@ -140,7 +154,7 @@ export function warningsOf(report: Omit<DataReport, 'warnings'>, tookFromTrainin
       'no image is assigned to validation: a part of those assigned to training was taken for it',
     ],
   ];
-  return warnings.filter(([holds]) => holds).map(([, text]) => text);
+  return [...failureWarnings(report), ...warnings.filter(([holds]) => holds).map(([, text]) => text)];
 }
 
 function codes({ by_code }: FailedImages): string {

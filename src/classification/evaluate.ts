@@ -10,7 +10,7 @@ import type { TrainedRun } from './train/run-main.ts';
 export interface Evaluation {
   val: ClassificationMetrics;
   calibration: Calibration;
-  /** On images that had no part in anything before; null where the dataset assigns none to test. */
+  /** On images that had no part in anything before; null where the dataset assigns none to test, or none can be had. */
   test: TestResult | null;
   /** Of the validation images, those got most wrong. */
   worst: WorstImage[];
@@ -61,8 +61,9 @@ async function testResult(
   { course }: Pick<TrainedRun, 'course'>,
   classes: number,
   temperature: number,
-): Promise<TestResult> {
+): Promise<TestResult | null> {
   const { samples, logits } = await course.predict('test', 'best');
+  if (samples.length === 0) return null;
   const predictions = { logits, labels: samples.map(({ label }) => label), classes };
   return {
     ...classificationMetrics(predictions),
@@ -74,12 +75,12 @@ async function testResult(
 /** Images of the batch that an export is checked with. */
 const CHECKED = 8;
 
-/** A real batch to check an export with. */
+/** A real batch to check an export with: the first images that can be had. */
 export async function checkBatch(
   loader: Loader,
   samples: readonly Sample[],
 ): Promise<{ pixels: Uint8Array; count: number }> {
-  const batches = loader.batches({ samples: samples.slice(0, CHECKED), batchSize: CHECKED, random: null });
+  const batches = loader.batches({ samples, batchSize: CHECKED, random: null });
   try {
     const first = await batches.next();
     const batch: PixelBatch | undefined = first.done === true ? undefined : first.value;

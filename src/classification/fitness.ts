@@ -11,7 +11,7 @@ export function classificationFitness(
   patienceMs = PATIENCE_MS,
 ): FitnessCheck[] {
   return [
-    { name: 'execution provider', check: () => proveProvider(read()) },
+    { name: 'execution provider', check: async () => void (await proveProvider(read())) },
     supabaseFitness({ read, table: 'cls_training_runs', patienceMs }),
   ];
 }

@@ -33,6 +33,20 @@ export interface RunMetrics {
   per_class: Record<string, ClassMetrics>;
 }
 
+interface ToldMetrics extends Omit<RunMetrics, 'confusion_matrix'> {
+  /** Null: of too many classes for an output. */
+  confusion_matrix: number[][] | null;
+}
+
+/** Some 2 MB of the 20 that the platform takes; of 3,000 classes it would be all of them, and the job a failed one. */
+const MOST_CLASSES_TOLD = 1_000;
+
+/** The figures as a job gives them back. */
+export function toldMetrics(metrics: RunMetrics): ToldMetrics {
+  const { confusion_matrix: matrix } = metrics;
+  return { ...metrics, confusion_matrix: matrix.length > MOST_CLASSES_TOLD ? null : matrix };
+}
+
 export interface ModelInfo {
   model_name: string;
   /** Where its file came from. */
@@ -78,7 +92,7 @@ export interface ClassificationOutput {
   status: 'COMPLETED' | 'CANCELLED' | 'FAILED';
   /** Absent for a run that has no row. */
   training_run_id?: string;
-  metrics?: RunMetrics;
+  metrics?: ToldMetrics;
   /** `cls-models/{run}/model.onnx`; for a run that has no row the model itself, as a `data:` url. */
   model_url?: string;
   onnx_url?: string | null;

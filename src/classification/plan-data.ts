@@ -31,10 +31,7 @@ export interface PlanDataOptions extends Omit<SplitOptions, 'keyOf'> {
  * @throws HandlerError `too_little_data`, which says what is missing
  */
 export function planData({ dataset, pictures, ...options }: PlanDataOptions): DataPlan {
-  const failed = dataset.samples.flatMap((sample) => {
-    const error = pictures.failureOf(sample);
-    return error === undefined ? [] : [{ sample, error }];
-  });
+  const failed = failuresOf(dataset, pictures);
   const usable = dataset.samples.filter((sample) => pictures.failureOf(sample) === undefined);
   // By content where it is known already, else by address.
   const keyOf = (sample: Sample): string => pictures.frameOf(sample)?.content ?? sample.url;
@@ -55,6 +52,17 @@ export function planData({ dataset, pictures, ...options }: PlanDataOptions): Da
   const report = { ...found, warnings: warningsOf(found, tookFromTraining) };
   refuseTooLittle(dataset, report);
   return { splits, report };
+}
+
+/** The images that could not be had so far, and why. */
+export function failuresOf(
+  { samples }: Pick<Dataset, 'samples'>,
+  pictures: Pick<Pictures, 'failureOf'>,
+): { sample: Sample; error: HandlerError }[] {
+  return samples.flatMap((sample) => {
+    const error = pictures.failureOf(sample);
+    return error === undefined ? [] : [{ sample, error }];
+  });
 }
 
 /** The more guarded ones first. */

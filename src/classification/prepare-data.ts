@@ -6,6 +6,7 @@ import type { Log } from '../base/log.ts';
 import { outputSize, type Preprocessing } from '../image/preprocessing.ts';
 import type { SignPaths } from '../job/sign.ts';
 import { balanceOf, type Balance } from './balance.ts';
+import { withFailures, type DataReport } from './data-report.ts';
 import type { ClassificationInput } from './input.ts';
 import { openFrameFile, type FrameFile } from './pictures/frame-file.ts';
 import { createLoader, type Loader } from './pictures/loader.ts';
@@ -13,7 +14,7 @@ import { createPictures, MAX_ASPECT, type Pictures } from './pictures/pictures.t
 import { createPool } from './pictures/pool.ts';
 import { preload } from './pictures/preload.ts';
 import { createPictureSource } from './pictures/source.ts';
-import { planData, type DataPlan } from './plan-data.ts';
+import { failuresOf, planData, type DataPlan } from './plan-data.ts';
 import type { Dataset } from './sample.ts';
 import type { ClassificationTools } from './tools.ts';
 
@@ -36,6 +37,8 @@ export interface PreparedData extends DataPlan, AsyncDisposable {
   pictures: Pictures;
   loader: Loader;
   balance: Balance;
+  /** The report with what could not be had since. */
+  reportNow(): DataReport;
 }
 
 /** Of the memory that is free, what decoded pictures may take where the job asks for it. */
@@ -50,18 +53,18 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
   const { input, tools, dataset, preprocessing, folder, sign, log, signal } = options;
   const { config, loading } = input;
   const { samples } = dataset;
-  await refuseFullDisk(samples.length * leastBytes(preprocessing), folder, tools.freeBytes);
+  const least = new Set(samples.map(({ url }) => url)).size * leastBytes(preprocessing);
   const started = new AsyncDisposableStack();
   try {
     const frames = started.use(
       await openFrameFile({
         folder,
         decoding: JSON.stringify([preprocessing, MAX_ASPECT]),
-        memoryBytes: loading.preload.use_memory_cache
-          ? memoryBytes(samples.length * leastBytes(preprocessing) * MAX_ASPECT)
-          : 0,
+        memoryBytes: loading.preload.use_memory_cache ? memoryBytes(least * MAX_ASPECT) : 0,
       }),
     );
+    // What an earlier attempt has left there needs no room any more.
+    await refuseFullDisk(least - frames.bytes, folder, tools.freeBytes);
     const allowPrivateHosts = tools.settings.ALLOW_PRIVATE_HOSTS ?? false;
     const source = started.use(createPictureSource(loading.preload, { allowPrivateHosts }));
     const pictures = createPictures({
@@ -105,6 +108,7 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
       pictures,
       loader,
       balance,
+      reportNow: () => withFailures(plan.report, failuresOf(dataset, pictures)),
       [Symbol.asyncDispose]: () => started.disposeAsync(),
     };
   } catch (error) {

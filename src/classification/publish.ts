@@ -1,11 +1,12 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
-import { messageOf } from '../base/errors.ts';
+import { messageOf, toHandlerError } from '../base/errors.ts';
 import { jpegDataUrl } from '../image/encode.ts';
 import type { Backbone } from '../model/backbones.ts';
 import type { ExportReport } from '../training/trainer.ts';
 import { MODEL_FILE } from './artefacts.ts';
+import type { DataReport } from './data-report.ts';
 import { checkBatch, evaluateRun, type Evaluation } from './evaluate.ts';
 import type { ClassificationInput } from './input.ts';
 import type { ClassMetrics } from './metrics/metrics.ts';
@@ -36,15 +37,36 @@ const PICTURE_SIDE = 260;
 
 /**
  * Measures the best weights, writes the model, and puts everything into the bucket. Without the model there is no
- * result; what else cannot be stored is a warning.
+ * result; what else cannot be stored is a warning. Where the platform stops the worker meanwhile, the checkpoint is
+ * stored, so that the next attempt need not train again.
  * @throws StoreError for the model; ModelError `export_differs`
  */
 export async function publishRun(options: PublishOptions): Promise<CompletedParts> {
+  try {
+    return await publish(options);
+  } catch (error) {
+    await saveCheckpoint(options);
+    throw error;
+  }
+}
+
+async function saveCheckpoint({ place, run: { checkpoint }, report }: PublishOptions): Promise<void> {
+  const { signal, endSignal } = report;
+  const isShutdown = signal.aborted && toHandlerError(signal.reason).code === 'shutdown';
+  if (checkpoint === null || !isShutdown) return;
+  await place.artefacts.put(basename(checkpoint), checkpoint, endSignal).catch((error: unknown) => {
+    report.warn(`the checkpoint could not be stored: ${messageOf(error)}`);
+  });
+}
+
+async function publish(options: PublishOptions): Promise<CompletedParts> {
   const { input, place, dataset, backbone, data, run, folder, report } = options;
   const { runId } = place;
   const { classNames } = dataset;
   report.progress({ stage: 'evaluating' });
   const evaluation = await evaluateRun({ run, splits: data.splits, classes: classNames.length });
+  const found = data.reportNow();
+  report.data(found);
   report.progress({ stage: 'exporting' });
   const exported = await run.trainer.exportModel({
     folder: join(folder, 'model'),
@@ -53,10 +75,11 @@ export async function publishRun(options: PublishOptions): Promise<CompletedPart
     temperature: evaluation.calibration.temperature,
     metadata: { training_run_id: runId, model_name: backbone.name },
     check: await checkBatch(data.loader, data.splits.val),
+    signal: report.signal,
   });
   const metrics = metricsOf(options, evaluation);
   const model = modelInfo(options, exported);
-  const stats = statsOf(options);
+  const stats = statsOf(options, found);
   const page = join(folder, REPORT_FILE);
   await writeFile(
     page,
@@ -68,13 +91,13 @@ export async function publishRun(options: PublishOptions): Promise<CompletedPart
       stats,
       rows: run.state.rows,
       mistakes: await picturesOf(evaluation, options),
-      warnings: data.report.warnings,
+      warnings: found.warnings,
     }),
   );
   const numbers = join(folder, METRICS_FILE);
   await writeFile(
     numbers,
-    JSON.stringify({ metrics, model_info: model, epochs: run.state.rows, data: data.report }),
+    JSON.stringify({ metrics, model_info: model, epochs: run.state.rows, data: found }),
   );
   report.progress({ stage: 'uploading' });
   const artefacts = await uploadAll(options, exported, [page, numbers]);
@@ -176,7 +199,7 @@ function modelInfo({ dataset, backbone, run }: PublishOptions, exported: ExportR
   };
 }
 
-function statsOf({ data, run }: PublishOptions): Omit<TrainingStats, 'artefacts'> {
+function statsOf({ data, run }: PublishOptions, report: DataReport): Omit<TrainingStats, 'artefacts'> {
   const { late, batches, waitedMs } = data.loader.statistics;
   return {
     epochs: run.state.rows.length,
@@ -187,7 +210,7 @@ function statsOf({ data, run }: PublishOptions): Omit<TrainingStats, 'artefacts'
     batches,
     waited_seconds: waitedMs / 1_000,
     balance: data.balance.told,
-    data: data.report,
+    data: report,
     resumed_from_epoch: run.resumedFromEpoch,
   };
 }

@@ -10,7 +10,7 @@ import type { DataReport } from './data-report.ts';
 import type { EpochRow } from './epoch-row.ts';
 import { createEpochRows, NO_EPOCH_ROWS } from './epoch-rows.ts';
 import type { ClassificationInput } from './input.ts';
-import { failedOutput, type ClassificationOutput, type CompletedParts } from './output.ts';
+import { failedOutput, toldMetrics, type ClassificationOutput, type CompletedParts } from './output.ts';
 import type { RunPlace } from './place.ts';
 import { openRunRow, type BestEpoch } from './run-row.ts';
 
@@ -52,6 +52,7 @@ export interface Report {
   progress(news: RunNews): void;
   /** Pictures that are there, or that failed. */
   readonly fetched: (pictures: { done: number; total: number }) => void;
+  /** Again where more is known; what was told is not told twice. */
   data(report: DataReport): void;
   /** The epochs begin, after so many of an earlier attempt, whose rows these are; rows of later ones are forgotten. */
   begin(past: { epochs: number; rows: readonly EpochRow[] }): Promise<void>;
@@ -61,9 +62,11 @@ export interface Report {
   readonly seconds: number;
   /** Is the job to run again, here or elsewhere? */
   readonly isInterrupted: boolean;
+  /** Is the run still this attempt's? @throws StoppedError `cancelled`, `superseded` */
+  readonly confirm: () => Promise<void>;
   /**
-   * The model is stored: the row says so, with where.
-   * @throws StoppedError `superseded`: a later run of the job has the row.
+   * The model is stored: the row says so, with where. A shutdown is too late now.
+   * @throws StoppedError `cancelled`; `superseded`: a later run of the job has the row.
    */
   complete(parts: CompletedParts): Promise<void>;
   output(parts: CompletedParts): ClassificationOutput;
@@ -76,6 +79,8 @@ export interface Report {
 }
 
 const SETTLE_MS = 60_000;
+/** A database that takes longer to say whose the row is says nothing. */
+const CONFIRM_LIMIT_MS = 5_000;
 const SETTLE_STOPPED_MS = 5_000;
 const ERROR_MESSAGE_CHARS = 1_000;
 const TRACEBACK_CHARS = 8_000;
@@ -101,10 +106,10 @@ export function openReport({ input, place, context }: ReportOptions): Report {
   const epochRows = database === undefined ? NO_EPOCH_ROWS : createEpochRows(database, runId, warn);
   const secondsNow = (): number => Math.round(performance.now() - begun) / 1_000;
 
-  const flush = async (limitMs: number): Promise<void> => {
+  const flush = async (limitMs: number, signal?: AbortSignal): Promise<void> => {
     using limit = timeLimit(
       limitMs,
-      undefined,
+      signal,
       () => new HandlerError('timeout', 'there was no time left for it'),
     );
     await epochRows.flush(limit.signal);
@@ -114,11 +119,12 @@ export function openReport({ input, place, context }: ReportOptions): Report {
     failedOutput(status, { ...named, warnings, seconds: secondsNow(), data }, error);
 
   /** The model is stored, or the run failed for a reason of its own: neither changes with what the row says. */
-  const endRow = async (status: EndStatus, columns: Values = {}): Promise<void> => {
-    await row?.end(status, columns).catch((fault: unknown) => {
+  const endRow = async (status: EndStatus, columns: Values = {}): Promise<EndStatus> => {
+    const ended = await row?.end(status, columns).catch((fault: unknown) => {
       if (fault instanceof StoppedError && fault.code === 'superseded') throw fault;
       warn(`the run's row could not be written as ${status}: ${messageOf(fault)}`);
     });
+    return ended ?? status;
   };
 
   return {
@@ -157,8 +163,9 @@ export function openReport({ input, place, context }: ReportOptions): Report {
       context.progress({ stage: 'pictures', ...pictures } satisfies RunNews);
     },
     data(report) {
+      const told = data?.warnings ?? [];
       data = report;
-      for (const text of report.warnings) warn(`[Data] ${text}`);
+      for (const text of report.warnings) if (!told.includes(text)) warn(`[Data] ${text}`);
     },
     async begin({ epochs, rows }) {
       epochsDone = epochs;
@@ -177,16 +184,22 @@ export function openReport({ input, place, context }: ReportOptions): Report {
     get isInterrupted() {
       return stop.reason?.code === 'shutdown' || stop.reason?.code === 'superseded';
     },
+    confirm: async () => row?.confirm(CONFIRM_LIMIT_MS),
     async complete({ model_url, onnx_url }) {
-      await flush(SETTLE_MS);
+      await flush(SETTLE_MS, stop.endSignal);
+      await row?.confirm(CONFIRM_LIMIT_MS);
+      if (stop.reason !== undefined && stop.reason.code !== 'shutdown') throw stop.reason;
       // An earlier run of the job may have written on until it learnt of this one.
       await epochRows.clearAfter(epochsDone);
-      await endRow('completed', { model_url, onnx_url, error_traceback: null }).finally(() => stop.release());
+      const ended = await endRow('completed', { model_url, onnx_url, error_traceback: null });
+      if (ended === 'cancelled') throw new StoppedError('cancelled', `run ${runId} was cancelled`);
+      stop.release();
     },
     output: (parts) => ({
       status: 'COMPLETED',
       ...named,
       ...parts,
+      metrics: toldMetrics(parts.metrics),
       warnings,
       seconds: secondsNow(),
     }),

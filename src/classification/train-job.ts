@@ -92,8 +92,11 @@ export async function trainJob(options: TrainJobOptions): Promise<TrainedRun> {
     log,
     signal,
   };
-  const resumed = await takeUp(options.checkpoints, training);
-  await report.begin({ epochs: resumed?.state.sampler.epoch ?? 0, rows: resumed?.state.rows ?? [] });
+  const resumed = await takeUp(options.checkpoints, training, report.warn);
+  const rows = resumed?.state.rows ?? [];
+  await report.begin({ epochs: resumed?.state.sampler.epoch ?? 0, rows });
+  const best = bestOf(rows, config.early_stopping_metric);
+  if (best !== undefined) report.best(asBestEpoch(best));
   return await trainClassifier({ ...training, resumed });
 }
 

@@ -14,10 +14,16 @@ export interface HeldRow {
   readonly lease: string | undefined;
   /**
    * Writes the last state, with the progress and these columns; never over `cancelled`, and again where the API has
-   * overwritten it.
+   * overwritten it. Resolves to what the row then says: `cancelled` where the page was faster.
    * @throws StoppedError `superseded` where a later run of the job holds the row.
    */
-  end(status: EndStatus, values?: Values): Promise<void>;
+  end(status: EndStatus, values?: Values): Promise<EndStatus>;
+  /**
+   * Writes the progress now, before what is not to be done once the row is another run's. Where `withinMs` is given, a
+   * database that does not answer within it is no reason to stop.
+   * @throws StoppedError `cancelled`, `superseded`; StoreError where the database does not answer
+   */
+  confirm(withinMs?: number): Promise<void>;
   /** Writes the progress and leaves the job under way, so that it can run again. */
   leave(signal: AbortSignal): Promise<void>;
   /** Writes nothing more: the row is another run's. */
@@ -97,14 +103,18 @@ export async function holdRow<Row extends { status: string; started_at: string |
     ...(typeof first?.started_at === 'string' ? {} : { started_at: new Date().toISOString() }),
   });
 
+  const tell = async (signal: AbortSignal): Promise<StoppedError | undefined> => {
+    const unfinished: Filter = { column: 'status', op: 'in', value: options.unfinished };
+    const stopped = await row.write(underWay(), unfinished, signal);
+    return stopped === undefined ? undefined : stop(stopped);
+  };
+
   const ended = new AbortController();
   let silent = false;
   const ticker = every(
     intervalMs,
     async () => {
-      const unfinished: Filter = { column: 'status', op: 'in', value: options.unfinished };
-      const stopped = await row.write(underWay(), unfinished, ended.signal);
-      if (stopped !== undefined) stop(stopped);
+      await tell(ended.signal);
       silent = false;
     },
     (error) => {
@@ -150,7 +160,7 @@ export async function holdRow<Row extends { status: string; started_at: string |
         completed_at: new Date().toISOString(),
       };
       const stopped = await row.write(values, UNLESS_CANCELLED);
-      if (stopped === 'cancelled') return;
+      if (stopped === 'cancelled') return 'cancelled';
       if (stopped !== undefined) throw stop(stopped);
       using limit = timeLimit(SETTLE_LIMIT_MS, undefined);
       await settle(status, values, limit.signal).catch((error: unknown) => {
@@ -158,6 +168,17 @@ export async function holdRow<Row extends { status: string; started_at: string |
           error: messageOf(error),
         });
       });
+      return status;
+    },
+    async confirm(withinMs) {
+      using limit = withinMs === undefined ? undefined : timeLimit(withinMs, undefined);
+      const stopped = await tell(limit?.signal ?? ended.signal).catch((error: unknown) => {
+        if (limit === undefined) throw error;
+        log.debug('whether the row is still that of this run could not be asked', {
+          error: messageOf(error),
+        });
+      });
+      if (stopped !== undefined) throw stopped;
     },
     async leave(signal) {
       await stopTicking();

@@ -27,6 +27,10 @@ let provider: ExecutionProvider | undefined;
  */
 const EXTRA = { session: { set_denormal_as_zero: '1' } };
 
+function refuseClosing(): void {
+  if (Atomics.load(options.closing, 0) !== 0) throw new ModelError('model_closed', 'the model is closed');
+}
+
 async function load(name: string, model: Uint8Array | string): Promise<LoadedGraph> {
   await unload(name);
   let runMs = 0;
@@ -39,15 +43,19 @@ async function load(name: string, model: Uint8Array | string): Promise<LoadedGra
       requireGpu: options.requireGpu,
       extra: EXTRA,
       threads: () => options.threads,
-      create: (bytes, settings) =>
-        typeof bytes === 'string' ? Session.create(bytes, settings) : Session.create(bytes, settings),
+      create: (bytes, settings) => {
+        refuseClosing();
+        return typeof bytes === 'string' ? Session.create(bytes, settings) : Session.create(bytes, settings);
+      },
       probe: async (session) => {
         const feeds = zeros(session);
+        refuseClosing();
         const values = await session.run(feeds).catch((error: unknown) => {
           if (isOutOfMemory(error)) outOfMemory = error;
           throw error;
         });
         // The first run also gets the memory for all others.
+        refuseClosing();
         const begun = performance.now();
         await session.run(feeds);
         runMs = performance.now() - begun;
@@ -203,7 +211,7 @@ async function handle({ id, request }: Call<HostRequest | 'close'>): Promise<voi
     return;
   }
   try {
-    if (Atomics.load(options.closing, 0) !== 0) throw new ModelError('model_closed', 'the model is closed');
+    refuseClosing();
     const value = await answer(request);
     send({ type: 'answer', id, value }, leaving(request, value));
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 
 import { StoreError } from '../base/errors.ts';
-import type { Connection } from './connection.ts';
+import type { Answer, Connection } from './connection.ts';
 import { filterTerm, splitLongLists, type Filter } from './filters.ts';
 import { parseRows } from './rows.ts';
 
@@ -121,10 +121,17 @@ async function readRows(
       for (const { column, operator, operand } of (query.filters ?? []).map(filterTerm)) {
         request = request.filter(column, operator, operand);
       }
-      return (key === undefined ? request : request.order(key, { ascending })).limit(limit);
+      const ordered = key === undefined ? request : request.order(key, { ascending });
+      return ordered.limit(limit).then(listOrError);
     },
   });
   return data ?? [];
+}
+
+/** An answer that is no list must not pass for the end of one. */
+function listOrError(answer: Answer<unknown[]>): Answer<unknown[]> {
+  if (answer.error !== null || Array.isArray(answer.data)) return answer;
+  return { data: null, error: { message: 'the answer is no list of rows' } };
 }
 
 function keyOf(row: unknown, key: string, table: string): string | number {

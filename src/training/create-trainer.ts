@@ -1,5 +1,6 @@
 import { createGraphHost, type GraphHost, type Tensors } from '../model/graph-host.ts';
 import { placeBackbone, type PlacedBackbone } from './backbone.ts';
+import { closeOnAbort } from './close-on-abort.ts';
 import { configurationOf } from './configuration.ts';
 import { sizeOf } from './dims.ts';
 import { loadEvaluation } from './evaluation.ts';
@@ -30,6 +31,7 @@ export async function createTrainer(options: TrainerOptions, parts: TrainerParts
   const host = createHost({ providers, requireGpu, ...common });
   const createCpuHost = (): GraphHost => createHost({ providers: ['cpu'], requireGpu: false, ...common });
   let backbone: PlacedBackbone | undefined;
+  using _closing = closeOnAbort(options.signal, host);
   try {
     backbone = await placeBackbone(options.model, options.features, options.folder);
     options.signal?.throwIfAborted();
@@ -43,6 +45,7 @@ export async function createTrainer(options: TrainerOptions, parts: TrainerParts
   } catch (error) {
     await host.close();
     await backbone?.[Symbol.asyncDispose]();
+    options.signal?.throwIfAborted();
     throw error;
   }
 }
@@ -147,15 +150,17 @@ function trainer(parts: Parts): Trainer {
     restore: (given) => turn(() => state.restore(given)),
     exportModel: (given) =>
       turn(async () => {
-        const { check, weights } = given;
+        const { check, weights, signal } = given;
         const { preprocessing } = options.model;
+        using _closing = closeOnAbort(signal, host);
         const trained = await state.trained(weights);
         const evaluation = weights === undefined ? {} : { weights };
         if (host.provider === 'cpu') {
           const expected = await logitsOf(check.pixels, check.count, evaluation);
-          return exportTrained({ host, backbone, preprocessing, trained, expected }, given);
+          return await exportTrained({ host, backbone, preprocessing, trained, expected }, given);
         }
         await using cpu = createCpuHost();
+        using _closingCpu = closeOnAbort(signal, cpu);
         const values = await state.tensors(weights);
         const expected = await cpuLogits(parts, { host: cpu, values, ...check });
         return await exportTrained({ host: cpu, backbone, preprocessing, trained, expected }, given);

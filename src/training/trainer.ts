@@ -76,7 +76,7 @@ export interface TrainerOptions {
   threads?: number;
   /** Where passing files go; by default the system's own folder for these. */
   folder?: string;
-  /** Looked at while the trainer is made, between two runs. */
+  /** While the trainer is made: when it aborts, that ends after the run under way. */
   signal?: AbortSignal;
   log: Log;
 }
@@ -148,6 +148,8 @@ export interface ExportOptions {
   metadata?: Readonly<Record<string, string>>;
   /** A real batch, as `evaluate` takes it: the exported file must give the same logits. */
   check: { pixels: Uint8Array; count: number };
+  /** When it aborts, the export and the trainer with it end after the run under way. */
+  signal?: AbortSignal;
 }
 
 export interface ExportReport {

@@ -6,6 +6,8 @@ alter table public.embedding_jobs add column if not exists shard_index integer;
 -- How many shards a whole has; null for a job that is not divided.
 alter table public.embedding_jobs add column if not exists shard_count integer;
 alter table public.embedding_jobs add column if not exists shards_summed_at timestamptz;
+-- What a shard has done, by collection, once it has done all of it.
+alter table public.embedding_jobs add column if not exists shard_filled jsonb;
 
 create unique index if not exists embedding_jobs_by_parent on public.embedding_jobs (parent_job_id, shard_index)
   where parent_job_id is not null;
@@ -46,6 +48,31 @@ as $$
   where shard.parent_job_id = whole
     and exists (select from public.embedding_job_failures as failure where failure.job_id = shard.id);
 $$;
+
+-- A shard says what it has filled, and learns what all have where it is the last: of several at once exactly one. It may
+-- say so again. Null where others have not, or where another run holds the job.
+create or replace function public.fill_shard(shard uuid, lease text, filled jsonb)
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  whole uuid;
+begin
+  update public.embedding_jobs as job set shard_filled = filled
+  where job.id = shard and (lease is null or job.lease_holder = lease)
+  returning job.parent_job_id into whole;
+  -- Behind its own row, as everywhere: of two that come at once the later sees the earlier.
+  perform from public.embedding_jobs as job where job.id = whole for no key update;
+  return (
+    select jsonb_agg(part.shard_filled)
+    from public.embedding_jobs as part join public.embedding_jobs as job on job.id = part.parent_job_id
+    where job.id = whole
+    group by job.id
+    having count(part.shard_filled) = job.shard_count
+  );
+end $$;
 
 -- Writes into a whole's row what its shards say. The row must be locked, so that of two shards that end at once the
 -- later sees the earlier.
@@ -180,7 +207,7 @@ declare
   name text;
   role_name text;
 begin
-  foreach name in array array['shards_with_failures(uuid)', 'sum_shards(uuid)', 'follow_shards()',
+  foreach name in array array['shards_with_failures(uuid)', 'fill_shard(uuid, text, jsonb)', 'sum_shards(uuid)', 'follow_shards()',
     'name_parent_of_failure()']
   loop
     execute format('revoke all on function public.%s from public', name);
@@ -190,5 +217,6 @@ begin
   end loop;
   if exists (select from pg_roles where rolname = 'service_role') then
     grant execute on function public.shards_with_failures(uuid) to service_role;
+    grant execute on function public.fill_shard(uuid, text, jsonb) to service_role;
   end if;
 end $$;

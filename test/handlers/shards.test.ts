@@ -5,6 +5,7 @@ import { createLookup } from '../../src/api/plan/lookup.ts';
 import { reconcile } from '../../src/api/runs/reconcile.ts';
 import { submitExtraction } from '../../src/api/runs/submit.ts';
 import { DEMO_DIM } from '../../src/model/small/demo-descriptor.ts';
+import { rebuildTarget } from '../../src/qdrant/rebuild/names.ts';
 import { startSimulator } from '../../src/worker/simulator/simulator.ts';
 import { scriptedRunPod } from '../support/api/runpod.ts';
 import { rowOf, testRuns } from '../support/api/runs.ts';
@@ -162,6 +163,11 @@ test('eight shards on four workers, two of which are killed, end as one job does
     error_message: null,
   });
   expect(await endState(['parts_products', 'parts_cutouts'])).toEqual(reference);
+  // What was filled anew serves, and the last shard has seen to it.
+  const aliases = await qdrant.store.aliases();
+  expect(['parts_products', 'parts_cutouts'].map((name) => aliases.get(name))).toEqual(
+    ['parts_products', 'parts_cutouts'].map((name) => rebuildTarget(name, id).fill),
+  );
   const [model] = await supabase.sql('select qdrant_vector_count from embedding_models where id = $1', [
     MODEL_ID,
   ]);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import { createClassificationHandler } from '../../handlers/cls.ts';
 import type { DataReport } from '../../src/classification/data-report.ts';
 import {
   addDataset,
@@ -12,6 +13,7 @@ import {
   runRow,
   runTraining,
   startTrainingCloud,
+  trainerWith,
   type TrainingCloud,
   type TrainingRun,
 } from '../support/training.ts';
@@ -138,6 +140,46 @@ test('without preloading pictures come in as they are needed, each once, and a b
     .flat()
     .map((path) => cloud.images.requests.get(path));
   expect(requests).toEqual(new Array(20).fill(1));
+  expect(dataOf(run)?.broken).toMatchObject({ images: 1, by_code: { http_404: 1 } });
+  expect(run.output.warnings).toContain('[Data] 1 images could not be fetched (http_404: 1)');
+}, 120_000);
+
+test('without preloading, figures of images to test with that cannot be had are none', async () => {
+  const { id, paths } = await addDataset(cloud, {
+    classes: { cola: 10, apple: 10 },
+    split: (i) => (i < 6 ? 'train' : i < 8 ? 'val' : 'test'),
+  });
+  for (const path of Object.values(paths).flatMap((of) => of.slice(8))) {
+    cloud.images.misbehave(path, { status: 404 });
+  }
+  const config = { ...CONFIG, model_name: 'resnet50', preload_config: { enabled: false } };
+  const { output } = await runTraining(cloud, { dataset_id: id, config });
+  expect(output).toMatchObject({ status: 'COMPLETED', metrics: { test: null } });
+}, 120_000);
+
+test('without preloading, an export is checked with images that can be had', async () => {
+  const { paths } = await addDataset(cloud, { classes: { cola: 20, apple: 20 } });
+  const labelled = (name: string, label: number) =>
+    (paths[name] ?? []).map((path) => ({ url: cloud.images.url + encodeURI(path), label }));
+  const [cola, apple] = [labelled('cola', 0), labelled('apple', 1)];
+  for (const path of paths.cola?.slice(10) ?? []) cloud.images.misbehave(path, { status: 404 });
+  const dataset = {
+    train_urls: [...cola.slice(0, 10), ...apple.slice(0, 10)],
+    val_urls: [...cola.slice(10), ...apple.slice(10)],
+    class_names: ['cola', 'apple'],
+  };
+  const checked: number[] = [];
+  const createTrainer = trainerWith((trainer) => ({
+    exportModel: (given) => {
+      checked.push(given.check.count);
+      return trainer.exportModel(given);
+    },
+  }));
+  const handler = createClassificationHandler({ ...cloud.tools, createTrainer });
+  const config = { ...CONFIG, model_name: 'resnet50', preload_config: { enabled: false } };
+  const { output } = await runTraining(cloud, { dataset, config }, { handler });
+  expect(output.status).toBe('COMPLETED');
+  expect(checked).toEqual([6]);
 }, 120_000);
 
 test('the same picture in training and in validation is left out of training', async () => {

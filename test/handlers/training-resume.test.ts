@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { createClassificationHandler, type ClassificationHandler } from '../../handlers/cls.ts';
 import { StoppedError } from '../../src/base/errors.ts';
+import { writeCheckpoint } from '../../src/training/checkpoint.ts';
 import { startServer } from '../http/support.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import {
@@ -160,6 +161,30 @@ describe('resume_from', () => {
     expect((await epochRows(cloud, runId)).map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
   }, 120_000);
 
+  test('a run whose epochs are all done is measured and stored under the new id, whose row has its figures', async () => {
+    const config = { ...CONFIG, epochs: 2 };
+    const first = await runTraining(cloud, { dataset_id: dataset.id, config });
+    const input = { dataset_id: dataset.id, config, resume_from: first.runId };
+    const { runId, output } = await runTraining(cloud, input);
+    expect(output.warnings).toContainEqual(expect.stringMatching(/^all 2 epochs are done/));
+    const best = ['best_epoch', 'best_accuracy', 'best_f1', 'best_top5_accuracy', 'current_epoch'];
+    const [row, earlier] = [await runRow(cloud, runId), await runRow(cloud, first.runId)];
+    expect(row).toMatchObject({ status: 'completed', model_url: `cls-models/${runId}/model.onnx` });
+    expect(best.map((column) => row[column])).toEqual(best.map((column) => earlier[column]));
+    expect(row.best_accuracy).not.toBeNull();
+  }, 120_000);
+
+  test('a run that had got no better goes on where that is asked for', async () => {
+    const config = { ...CONFIG, early_stopping: true, patience: 1, learning_rate: 1e-9, epochs: 50 };
+    const first = await runTraining(cloud, { dataset_id: dataset.id, config });
+    const stopped = { stopped_because: 'no_better', epochs: 2 };
+    expect(first.output).toMatchObject({ training_stats: stopped });
+    const again = { dataset_id: dataset.id, config: { ...config, learning_rate: 0.01 } };
+    const { output } = await runTraining(cloud, { ...again, resume_from: first.runId });
+    expect(output.training_stats).toMatchObject({ resumed_from_epoch: 2 });
+    expect((output.training_stats as { epochs: number }).epochs).toBeGreaterThan(2);
+  }, 120_000);
+
   test('what is not there, and what is of another configuration, is an error that says so', async () => {
     const gone = await runTraining(cloud, {
       dataset_id: dataset.id,
@@ -197,7 +222,21 @@ describe('a checkpoint by its address', () => {
     const gone = await resume(`${absent.url}/run.safetensors?token=secret`);
     expect(gone).toMatchObject({ status: 'FAILED', error_code: 'resume_not_found' });
     expect(gone.error).not.toContain('secret');
-    expect(await resume(page.url)).toMatchObject({ status: 'FAILED', error_code: 'checkpoint_truncated' });
+    const none = await resume(page.url);
+    expect(none).toMatchObject({ status: 'FAILED', error_code: 'checkpoint_truncated' });
+    expect(none.error).toContain(`resume_from (${page.url})`);
+    const path = join(passing.path, 'other.safetensors');
+    const trainer = { configuration: 'x', step: 1, microBatch: 1, random: [], vectors: {} };
+    await writeCheckpoint(path, {
+      trainer,
+      sampler: { epoch: 1, taken: 0 },
+      rest: { of: 'another program' },
+    });
+    await using foreign = await served(200, await readFile(path));
+    await rm(path);
+    const other = await resume(foreign.url);
+    expect(other).toMatchObject({ status: 'FAILED', error_code: 'checkpoint_damaged' });
+    expect(other.error).toMatch(/is of no run of a training job/);
     expect(await readdir(cloud.runsFolder)).toEqual([]);
   }, 120_000);
 });
@@ -245,11 +284,14 @@ describe('a checkpoint of other data', () => {
     };
     await shutdown({ config: CONFIG }, cloud.handler);
     const { id: changed } = await addDataset(cloud, { classes: { cola: 24, apple: 24 } });
-    const { output, messages } = await runTraining(cloud, { ...input, dataset_id: changed, config });
-    const told = 'the checkpoint of an earlier attempt is of other images or labels: the run starts anew';
+    const { output } = await runTraining(cloud, { ...input, dataset_id: changed, config });
     expect(output).toMatchObject({ status: 'COMPLETED', training_stats: { resumed_from_epoch: null } });
-    // The one on this machine, and the one in the bucket.
-    expect(messages.filter((message) => message === told)).toHaveLength(2);
+    expect(output.warnings).toEqual(
+      ['this machine', `cls-models/${runId}`].map(
+        (from) =>
+          `the checkpoint of an earlier attempt (${from}) is of other images or labels: the run starts anew`,
+      ),
+    );
     expect((await epochRows(cloud, runId)).map(({ epoch }) => epoch)).toEqual([1, 2]);
   }, 120_000);
 });

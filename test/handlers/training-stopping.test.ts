@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { createClassificationHandler } from '../../handlers/cls.ts';
 import { StoppedError } from '../../src/base/errors.ts';
+import { startServer } from '../http/support.ts';
+import { testProxy } from '../support/proxy.ts';
 import {
   addDataset,
   epochRows,
@@ -11,6 +13,7 @@ import {
   runRow,
   runTraining,
   startTrainingCloud,
+  trainerWith,
   type TestDataset,
   type TrainingCloud,
 } from '../support/training.ts';
@@ -59,6 +62,53 @@ test('cancelled in the row: the run stops, the row stays as the page wrote it, a
   expect((await epochRows(cloud, runId)).length).toBeGreaterThanOrEqual(1);
   expect(await readdir(cloud.runsFolder)).toEqual([]);
 }, 180_000);
+
+/** A head on a small network, over in a second. */
+const SHORT = { model_name: 'resnet50', strategy: 'head', epochs: 1, batch_size: 8, augmentation: 'none' };
+
+test('cancelled in the last second: the row stays as the page wrote it, and the API is told of no model', async () => {
+  const runId = '00000000-0000-4000-8000-0000000000c5';
+  await using api = await startServer((_, response) => response.end('{}'));
+  await using proxy = await testProxy(cloud.supabase.url);
+  proxy.intercept = async ({ method, path, body }) => {
+    if (method !== 'PATCH' || !path.includes('cls_training_runs') || !body.includes('"completed"')) return;
+    await cloud.supabase.sql("update cls_training_runs set status = 'cancelled' where id = $1", [runId]);
+    return undefined;
+  };
+  const { output } = await runTraining(cloud, {
+    training_run_id: runId,
+    dataset_id: dataset.id,
+    config: SHORT,
+    supabase_url: proxy.url,
+    api_url: api.url,
+  });
+  expect(output).toMatchObject({ status: 'CANCELLED', training_run_id: runId });
+  expect(await runRow(cloud, runId)).toMatchObject({ status: 'cancelled', model_url: null });
+  expect(api.requests).toEqual([]);
+}, 120_000);
+
+test('an attempt that stood still while another took the run over does not write over its files', async () => {
+  const runId = '00000000-0000-4000-8000-0000000000c6';
+  const handler = createClassificationHandler({
+    ...cloud.tools,
+    createTrainer: trainerWith((trainer) => ({
+      exportModel: async (given) => {
+        const exported = await trainer.exportModel(given);
+        await cloud.supabase.sql("update cls_training_runs set lease_holder = 'other/1' where id = $1", [
+          runId,
+        ]);
+        return exported;
+      },
+    })),
+  });
+  const input = { training_run_id: runId, dataset_id: dataset.id, config: SHORT };
+  await expect(runTraining(cloud, input, { handler })).rejects.toMatchObject({ code: 'superseded' });
+  const stored = await cloud.supabase.sql('select name from storage.objects where name like $1', [
+    `${runId}/%`,
+  ]);
+  expect(stored).toEqual([]);
+  expect(await runRow(cloud, runId)).toMatchObject({ status: 'training', model_url: null });
+}, 120_000);
 
 test('cancelled before it began: nothing is fetched', async () => {
   const before = cloud.images.count;
@@ -120,6 +170,24 @@ describe('stopped by the platform', () => {
   }, 240_000);
 });
 
+test('stopped by the platform when all epochs are done: the next attempt elsewhere need not train', async () => {
+  const stop = new AbortController();
+  const config = { ...LONG, epochs: 2 };
+  const input = { training_run_id: '00000000-0000-4000-8000-0000000000c7', dataset_id: dataset.id, config };
+  const stopped = runTraining(cloud, input, {
+    signal: stop.signal,
+    onProgress: ({ stage }) => {
+      if (stage === 'exporting') stop.abort(new StoppedError('shutdown', 'the worker is stopped'));
+    },
+  });
+  await expect(stopped).rejects.toMatchObject({ code: 'shutdown' });
+  const runsFolder = `${cloud.runsFolder}-elsewhere`;
+  const handler = createClassificationHandler({ ...cloud.tools, runsFolder });
+  const { output, progress } = await runTraining(cloud, input, { handler });
+  expect(output).toMatchObject({ status: 'COMPLETED', training_stats: { epochs: 2, resumed_from_epoch: 2 } });
+  expect(progress.map(({ stage }) => stage)).not.toContain('training');
+}, 120_000);
+
 test('a later attempt takes over: the earlier one stops and writes nothing more', async () => {
   const runId = '00000000-0000-4000-8000-0000000000c3';
   const input = { training_run_id: runId, dataset_id: dataset.id, config: LONG };
@@ -145,7 +213,7 @@ test('a state that the API writes late over the last one is written again', asyn
     {
       training_run_id: runId,
       dataset_id: dataset.id,
-      config: { ...LONG, model_name: 'demo', strategy: 'head', epochs: 1 },
+      config: SHORT,
     },
     {
       onProgress: (news) => {

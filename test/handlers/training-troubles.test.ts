@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
 import { createClassificationHandler, type ClassificationHandler } from '../../handlers/cls.ts';
-import { ModelError } from '../../src/base/errors.ts';
+import { ModelError, StoppedError } from '../../src/base/errors.ts';
 import type { ClassificationTools } from '../../src/classification/tools.ts';
 import { createTrainer } from '../../src/training/create-trainer.ts';
 import { cramped } from '../support/graph-hosts.ts';
@@ -16,6 +16,7 @@ import {
   runRow,
   runTraining,
   startTrainingCloud,
+  trainerWith,
   type TestDataset,
   type TrainingCloud,
 } from '../support/training.ts';
@@ -72,17 +73,15 @@ test('memory that runs out halves the runs of a step and accumulates: what is le
 }, 120_000);
 
 test('a loss that is not finite fails the run, whose checkpoint is there to go on from with another rate', async () => {
+  let steps = 0;
   const handler = handlerWith({
-    createTrainer: async (options) => {
-      const trainer = await createTrainer(options);
-      let steps = 0;
-      const step: typeof trainer.step = (batch, given) => {
+    createTrainer: trainerWith((trainer) => ({
+      step: (batch, given) => {
         steps += 1;
         if (steps > 6) return Promise.reject(new ModelError('loss_not_finite', 'the loss is NaN'));
         return trainer.step(batch, given);
-      };
-      return Object.defineProperty(Object.create(trainer) as typeof trainer, 'step', { value: step });
-    },
+      },
+    })),
   });
   const failed = await runTraining(cloud, { dataset_id: dataset.id, config: CONFIG }, { handler });
   expect(failed.output).toMatchObject({ status: 'FAILED', error_code: 'loss_not_finite' });
@@ -109,6 +108,22 @@ test('a disk without room for the pictures is told before one is fetched', async
   expect(cloud.images.count).toBe(before);
   expect(await readdir(cloud.runsFolder)).toEqual([]);
 });
+
+test('pictures that an earlier attempt has left on the disk need no room again', async () => {
+  const runId = randomUUID();
+  const input = { training_run_id: runId, dataset_id: dataset.id, config: { ...CONFIG, epochs: 1 } };
+  const stop = new AbortController();
+  const first = runTraining(cloud, input, {
+    signal: stop.signal,
+    onProgress: ({ stage }) => {
+      if (stage === 'training') stop.abort(new StoppedError('shutdown', 'the worker is stopped'));
+    },
+  });
+  await expect(first).rejects.toMatchObject({ code: 'shutdown' });
+  const handler = handlerWith({ freeBytes: () => Promise.resolve(0) });
+  const { output } = await runTraining(cloud, input, { handler });
+  expect(output).toMatchObject({ status: 'COMPLETED' });
+}, 120_000);
 
 test('a checkpoint that cannot be written costs the checkpoint, not the run', async () => {
   const runId = randomUUID();

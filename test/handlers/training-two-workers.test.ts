@@ -85,25 +85,37 @@ test.each([
   120_000,
 );
 
-test('a run that is completed and delivered again is not trained again; for another request it is', async () => {
-  const input = { training_run_id: randomUUID(), dataset_id: dataset.id, config: SHORT };
-  const first = await runTraining(cloud, input, { requestId: 'delivered' });
-  const again = await runTraining(cloud, input, { requestId: 'delivered', handler: elsewhere() });
-  expect(again.output).toMatchObject({
-    status: 'COMPLETED',
-    training_stats: { epochs: 2, resumed_from_epoch: 2, stopped_because: 'all_epochs' },
-  });
-  expect(again.progress.filter(({ stage }) => stage === 'training')).toEqual([]);
-  const figures = ({ output }: typeof first) => ({ ...output.metrics, total_time: 0 });
-  expect(figures(again)).toEqual(figures(first));
-  expect(await runRow(cloud, first.runId)).toMatchObject({
-    status: 'completed',
-    best_epoch: first.output.metrics?.best_epoch,
-  });
+test.each([
+  ['all_epochs', {}],
+  ['no_better', { epochs: 50, patience: 1, learning_rate: 1e-9 }],
+  ['time_budget', { epochs: 5_000, time_budget_seconds: 1, early_stopping: false }],
+])(
+  'a run that is completed (%s) and delivered again is not trained again; for another request it is',
+  async (why, more) => {
+    const config = { ...SHORT, model_name: 'resnet50', strategy: 'full', ...more };
+    const input = { training_run_id: randomUUID(), dataset_id: dataset.id, config };
+    const first = await runTraining(cloud, input, { requestId: 'delivered' });
+    const epochs = (await epochRows(cloud, first.runId)).length;
+    const ended = { epochs, stopped_because: why };
+    expect(first.output).toMatchObject({ status: 'COMPLETED', training_stats: ended });
+    const again = await runTraining(cloud, input, { requestId: 'delivered', handler: elsewhere() });
+    expect(again.output).toMatchObject({
+      status: 'COMPLETED',
+      training_stats: { ...ended, resumed_from_epoch: epochs },
+    });
+    expect(again.progress.filter(({ stage }) => stage === 'training')).toEqual([]);
+    const figures = ({ output }: typeof first) => ({ ...output.metrics, total_time: 0 });
+    expect(figures(again)).toEqual(figures(first));
+    expect(await runRow(cloud, first.runId)).toMatchObject({
+      status: 'completed',
+      best_epoch: first.output.metrics?.best_epoch,
+    });
 
-  const other = await runTraining(cloud, input, { requestId: 'asked for anew' });
-  expect(other.output).toMatchObject({ training_stats: { resumed_from_epoch: null } });
-}, 120_000);
+    const other = await runTraining(cloud, input, { requestId: 'asked for anew' });
+    expect(other.output).toMatchObject({ training_stats: { resumed_from_epoch: null } });
+  },
+  120_000,
+);
 
 test('a database without leases does not know a delivery from another', async () => {
   await cloud.supabase.sql('alter table cls_training_runs drop column lease_holder');

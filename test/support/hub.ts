@@ -11,6 +11,8 @@ export interface Fault {
   cutAfter?: number;
   /** The body stops there, and the connection stays. */
   stallAfter?: number;
+  /** A byte every so many milliseconds. */
+  dripMs?: number;
   ignoreRange?: boolean;
   /** Another body than the file's. */
   body?: Uint8Array;
@@ -105,6 +107,10 @@ export async function startHub(): Promise<TestHub> {
       response.end();
       return;
     }
+    if (fault.dripMs !== undefined) {
+      drip(response, body, fault.dripMs);
+      return;
+    }
     const stop = fault.cutAfter ?? fault.stallAfter;
     const part = stop === undefined ? body : body.subarray(0, stop);
     noted.sent = part.length;
@@ -114,6 +120,12 @@ export async function startHub(): Promise<TestHub> {
       response.write(part);
       void hub.arrived(noted.file, (ranged ? from : 0) + part.length).then(() => response.destroy());
     }
+  };
+
+  const drip = (response: ServerResponse, body: Buffer, everyMs: number): void => {
+    let at = 0;
+    const timer = setInterval(() => response.write(body.subarray(at, ++at)), everyMs);
+    response.on('close', () => clearInterval(timer));
   };
 
   const refuse = (response: ServerResponse, { status = 500, headers = {} }: Fault): void => {

@@ -7,10 +7,16 @@ import { createLog } from '../../src/base/log.ts';
 import { readSettings } from '../../src/base/settings.ts';
 import type { ClassificationOutput } from '../../src/classification/output.ts';
 import type { RunNews } from '../../src/classification/report.ts';
-import { createClassificationTools, type ClassificationTools } from '../../src/classification/tools.ts';
+import {
+  createClassificationTools,
+  type ClassificationTools,
+  type CreateTrainer,
+} from '../../src/classification/tools.ts';
 import { buildSmallConv } from '../../src/model/small/small-conv.ts';
 import { buildTinyVit } from '../../src/model/small/tiny-models.ts';
 import { writeModel } from '../../src/onnx/codec.ts';
+import { createTrainer } from '../../src/training/create-trainer.ts';
+import type { Trainer } from '../../src/training/trainer.ts';
 import { invoke } from '../../src/worker/invoke.ts';
 import { temporaryFolder } from './folder.ts';
 import { testImages, type TestImages } from './images.ts';
@@ -162,6 +168,15 @@ export async function insert(cloud: TrainingCloud, table: string, rows: readonly
     `insert into ${table} (${names}) select ${names} from jsonb_populate_recordset(null::${table}, $1::jsonb)`,
     [JSON.stringify(rows)],
   );
+}
+
+/** Makes trainers of which some calls are others. */
+export function trainerWith(changes: (trainer: Trainer) => Partial<Trainer>): CreateTrainer {
+  return async (options) => {
+    const trainer = await createTrainer(options);
+    const own = Object.getOwnPropertyDescriptors(changes(trainer));
+    return Object.create(trainer, own) as Trainer;
+  };
 }
 
 export interface TestDataset {

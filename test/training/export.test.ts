@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
+import { StoppedError } from '../../src/base/errors.ts';
 import type { ExecutionProvider } from '../../src/base/settings.ts';
+import { createGraphHost } from '../../src/model/graph-host.ts';
 import { buildSmallConv } from '../../src/model/small/small-conv.ts';
 import { buildDemoDescriptor, demoPreprocessing } from '../../src/model/small/demo-descriptor.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
@@ -175,6 +177,27 @@ test('a file whose logits differ fails the run and is not kept', async () => {
   const features = { kind: 'output', outputs: [{ name: 'features', pooling: 'as_is' }] } as const;
   const given = { model: inMemory(g.toModel()), features, strategy: { kind: 'head' } } as const;
   await expect(exported(given, [])).rejects.toMatchObject({ code: 'export_differs' });
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test('an export that is told to stop begins no further run, and keeps no file', async () => {
+  const stop = new AbortController();
+  const loads: string[] = [];
+  const createHost: typeof createGraphHost = (options) => {
+    const host = createGraphHost(options);
+    const load: typeof host.load = (name, model) => {
+      loads.push(name);
+      if (name === 'exported') stop.abort(new StoppedError('cancelled', 'enough'));
+      return host.load(name, model);
+    };
+    return Object.create(host, { load: { value: load } }) as typeof host;
+  };
+  await using trainer = await createTrainer(trainerOptions(), { createHost });
+  const check = { pixels: pictures().inputs, count: BATCH };
+  await expect(trainer.exportModel({ ...CARD, folder, check, signal: stop.signal })).rejects.toMatchObject({
+    code: 'model_closed',
+  });
+  expect(loads.filter((name) => name === 'exported')).toHaveLength(1);
   expect(await readdir(folder)).toEqual([]);
 });
 

@@ -3,7 +3,7 @@ import type { Division } from '../../embedding/divide/divide.ts';
 import { parseEmbeddingInput } from '../../embedding/input.ts';
 import type { CombinedRequest, ExtractionRequest, MatchingRequest, Purpose } from '../requests/extraction.ts';
 import { chooseModel, type ChosenModel } from './choose-model.ts';
-import { chooseTargets, type CollectionMode, type Target } from './collections.ts';
+import { checkCollections, type CollectionMode } from './collections.ts';
 import { COMBINED_FIELDS, MATCHING_FIELDS, type ResolvedExtraction } from './extraction-fields.ts';
 import { fieldAt, placeFields } from './field-map.ts';
 import type { Lookup } from './lookup.ts';
@@ -14,8 +14,8 @@ export interface ExtractionPlan {
   purpose: Purpose;
   model: ChosenModel;
   mode: CollectionMode;
-  targets: Target[];
-  /** With the collections that the job fills. */
+  /** Names that stand for what the job has filled when it is completed. */
+  collections: string[];
   resolved: ResolvedExtraction;
   /** Absent: one job does it all. */
   division?: Division | undefined;
@@ -23,8 +23,6 @@ export interface ExtractionPlan {
 
 export interface PlanOptions {
   lookup: Lookup;
-  /** Names what is filled in the place of a collection that is replaced; absent: `replace` is refused. */
-  rebuildAs?: ((name: string) => string) | undefined;
 }
 
 /**
@@ -34,33 +32,26 @@ export interface PlanOptions {
  */
 export async function planExtraction(
   request: ExtractionRequest,
-  options: PlanOptions,
+  { lookup }: PlanOptions,
 ): Promise<ExtractionPlan> {
   const [model, dataset] = await Promise.all([
-    chooseModel(request.model, options.lookup),
-    datasetOf(request, options.lookup),
+    chooseModel(request.model, lookup),
+    datasetOf(request, lookup),
   ]);
   const { collection_mode: mode, purpose } = request;
   const division = divisionOf(request);
-  const targeting = { ...options, rebuildAs: options.rebuildAs, mode, size: model.embedding_dim };
   const { shards: _, images_per_shard: __, ...asked } = request;
+  const check = { lookup, mode, size: model.embedding_dim };
   if (asked.purpose === 'matching') {
-    const targets = await chooseTargets(matchingNames(asked, model), targeting);
-    const resolved = {
-      ...asked,
-      model,
-      product_collection: targets.product_collection?.fill,
-      cutout_collection: targets.cutout_collection?.fill,
-    };
-    return { purpose, model, mode, targets: Object.values(targets), resolved, division };
+    const names = matchingNames(asked, model);
+    await checkCollections(names, check);
+    const collections = [...new Set(Object.values(names))];
+    return { purpose, model, mode, collections, resolved: { ...asked, model, ...names }, division };
   }
   const name = asked.collection_name ?? combinedName(asked, model, dataset);
-  const { collection_name: target = { name, fill: name } } = await chooseTargets(
-    { collection_name: name },
-    targeting,
-  );
-  const resolved = { ...asked, model, collection_name: target.fill };
-  return { purpose, model, mode, targets: [target], resolved, division };
+  await checkCollections({ collection_name: name }, check);
+  const resolved = { ...asked, model, collection_name: name };
+  return { purpose, model, mode, collections: [name], resolved, division };
 }
 
 function divisionOf({ shards, images_per_shard }: ExtractionRequest): Division | undefined {

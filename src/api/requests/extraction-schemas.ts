@@ -5,6 +5,7 @@ import {
   FILTERS,
   MAX_SHARDS,
   PRODUCT_CONDITIONS,
+  REBUILD,
   SOURCE_CONFIG,
 } from '../../embedding/input.ts';
 import { oneOf, wholeNumber, yesOrNo } from '../../job/fields.ts';
@@ -72,7 +73,17 @@ function fieldsFor<const P extends Purpose>(purpose: P, defaults: Defaults) {
     collection_mode: oneOf(['create', 'append', 'replace'])
       .default('create')
       .describe(
-        'create: a collection that is not there yet; append: what a collection that is there lacks; replace: built anew in the place of one that may be there.',
+        'create: a collection that is not there yet; append: what a collection that is there lacks; replace: built anew in the place of one that may be there, which serves until then.',
+      ),
+    keep_replaced: REBUILD.shape.keep_replaced
+      .unwrap()
+      .optional()
+      .describe('True, with replace: what served before is kept, as {name}__kept_{id}. Default: false.'),
+    max_failed_share: REBUILD.shape.max_failed_share
+      .unwrap()
+      .optional()
+      .describe(
+        'With create or replace: the most images that may have failed where the new collection is to serve, as a part of all, rounded up. Default: 0.01.',
       ),
     append_trust_points: SOURCE.append_trust_points.describe(
       'True, with append: what has a point is not fetched to see whether it has changed.',

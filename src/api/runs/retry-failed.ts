@@ -8,20 +8,25 @@ import { END_STATES } from './run-kinds.ts';
 import type { Run } from './run-rows.ts';
 import { findRun, type Runs } from './runs.ts';
 import { readShards, shardInput } from './shard-input.ts';
-import { submitParts, submitShards } from './submit-shards.ts';
+import type { Submission } from './submit-job.ts';
+import { submitParts, submitShards, type NewShard } from './submit-shards.ts';
 import { submit, type SubmittedRun } from './submit.ts';
 
 const ROW = z.object({
+  status: z.string(),
   source: z.string(),
   embedding_model_id: z.string().nullable(),
   purpose: z.string().nullable(),
   image_types: z.array(z.string()).nullable(),
   source_config: z.unknown(),
   collection_names: z.array(z.string()).nullable(),
-  extraction_config: z.looseObject({ input: z.record(z.string(), z.unknown()) }),
+  extraction_config: z.looseObject({
+    input: z.looseObject({ rebuild: z.record(z.string(), z.unknown()).optional() }),
+  }),
 });
 const ANY_CONFIG = ROW.extend({ extraction_config: z.unknown() });
 type AskedFor = z.infer<typeof ROW>;
+type Input = AskedFor['extraction_config']['input'];
 
 type Retried = SubmittedRun & { collections: string[] };
 
@@ -29,6 +34,8 @@ type Retried = SubmittedRun & { collections: string[] };
  * Runs again what failed in a run, and nothing else. Shards that failed, or one by its own id, are submitted again as
  * they are, in their own rows: they go on where they were. Otherwise the images that failed get a run of its own: same
  * model, same collections; of a divided run it has a shard for each that had any.
+ * Where the run was to fill collections anew and has not switched to them, its rebuild goes on: what it has filled is
+ * not embedded again, and all of it is checked and switched to in the end.
  * @throws HandlerError `run_not_found`; `run_not_ended`; `run_has_ended` where the run of a shard was cancelled;
  * `nothing_to_retry` where no image failed, or not one by one; `not_submitted_here` where nobody has kept what was asked
  * for.
@@ -43,109 +50,109 @@ export async function retryFailed(runs: Runs, id: string): Promise<Retried> {
       `run ${id} is ${run.status}: its failed images are not known yet`,
     );
   if (run.parent_job_id != null) return retryShard(runs, run, run.parent_job_id);
-  if (run.shard_count != null) return retryWhole(runs, run);
-  await needsFailures(runs, id);
   const row = await rowOf(runs, id);
-  return retryImages(runs, { id, row, input: row.extraction_config.input });
+  if (run.shard_count != null) return retryWhole(runs, run, row);
+  return retryAlone(runs, { id, row, input: row.extraction_config.input });
+}
+
+/** Of a run that fills collections anew, they do not serve before it is completed. */
+function isRebuilding({ status, extraction_config: { input } }: AskedFor): boolean {
+  return input.rebuild !== undefined && status !== 'completed';
 }
 
 async function retryShard(runs: Runs, run: Run, whole: string): Promise<Retried> {
   const row = await rowOf(runs, whole);
-  const { input } = row.extraction_config;
-  if (run.status !== 'completed') {
-    const { status } = (await findRun(runs, whole)).run;
-    if (status === 'cancelled')
+  if (run.status !== 'completed' || isRebuilding(row)) {
+    if (row.status === 'cancelled')
       throw new HandlerError('run_has_ended', `run ${whole}, of which ${run.id} is a shard, was cancelled`);
-    const shards = await submitAgain(runs, { whole, input, failed: [run] });
-    return { id: run.id, kind: 'embedding', runpod_job_id: null, shards, collections: namesOf(row) };
+    if (run.status === 'completed') await needsFailures(runs, run.id);
+    return { ...(await submitAgain(runs, whole, row, [run])), id: run.id };
   }
-  await needsFailures(runs, run.id);
   const part = (await readShards(runs.database, { id: run.id })).get(run.id);
   if (part === undefined) throw notSubmittedHere(run.id);
-  return retryImages(runs, { id: run.id, row, input: shardInput(input, part) });
+  const { rebuild: _, ...input } = shardInput(row.extraction_config.input, part);
+  return retryAlone(runs, { id: run.id, row, input });
 }
 
-async function retryWhole(runs: Runs, run: Run): Promise<Retried> {
-  const { id } = run;
-  const row = await rowOf(runs, id);
-  const { input, ...config } = row.extraction_config;
-  const collections = namesOf(row);
+async function retryWhole(runs: Runs, { id }: Run, row: AskedFor): Promise<Retried> {
   const all = (await Array.fromAsync(runs.rows.embedding.shardsOf(id))).flat();
-  const failed = all.filter(({ status }) => status === 'failed' || status === 'cancelled');
-  if (run.status !== 'cancelled' && failed.length > 0) {
-    const shards = await submitAgain(runs, { whole: id, input, failed });
-    return { id, kind: 'embedding', runpod_job_id: null, shards, collections };
-  }
   const withFailures = await runs.database.call({
     name: 'shards_with_failures',
     args: { whole: id },
     schema: z.array(z.string()),
   });
-  if (withFailures.length === 0) throw nothingToRetry(id);
+  const isToRetry = ({ id: shard, status }: Run): boolean =>
+    status !== 'completed' || (isRebuilding(row) && withFailures.includes(shard));
+  const again = all.filter(isToRetry);
+  if (row.status !== 'cancelled' && again.length > 0) return submitAgain(runs, id, row, again);
+
   const known = await readShards(runs.database, { whole: id });
+  const { rebuild, ...plain } = row.extraction_config.input;
+  if (isRebuilding(row)) {
+    const shards = [...known.values()].map(({ shard }) => ({ shard, images: 0 }));
+    const goesOn = { ...plain, rebuild: { id, ...rebuild } };
+    return { ...(await submitNew(runs, { id, row, input: goesOn }, shards)), collections: namesOf(row) };
+  }
+  if (withFailures.length === 0) throw nothingToRetry(id);
   const shards = withFailures.flatMap((shardId) => {
     const part = known.get(shardId);
     return part === undefined ? [] : [{ shard: part.shard, retry_failed_of: shardId, images: 0 }];
   });
-  const retry = randomUUID();
-  const again = { ...input, job_id: retry };
-  const submitted = await submitShards(
-    runs,
-    {
-      kind: 'embedding',
-      id: retry,
-      input: { ...again, ...runs.credentials },
-      row: {
-        ...row,
-        job_type: 'incremental',
-        extraction_config: { ...config, input: again, retry_failed_of: id },
-      },
-    },
-    shards,
-  );
-  return { ...submitted, collections };
+  return { ...(await submitNew(runs, { id, row, input: plain }, shards)), collections: namesOf(row) };
 }
 
-/** Takes shards that ended badly back to before they were submitted, and submits them. */
-async function submitAgain(
-  runs: Runs,
-  { whole, input, failed }: { whole: string; input: Record<string, unknown>; failed: readonly Run[] },
-): Promise<{ count: number; submitted: number }> {
-  const known = await readShards(runs.database, { whole });
-  const parts = failed.map(({ id }) => {
-    const part = known.get(id);
-    if (part === undefined) throw notSubmittedHere(id);
-    return part;
+/** Takes shards back to before they were submitted, and submits them. */
+async function submitAgain(runs: Runs, id: string, row: AskedFor, again: readonly Run[]): Promise<Retried> {
+  const known = await readShards(runs.database, { whole: id });
+  const parts = again.map((run) => {
+    const part = known.get(run.id);
+    if (part === undefined) throw notSubmittedHere(run.id);
+    return { run, part };
   });
   const taken = [];
   // One that somebody else takes back just now is submitted by them.
-  for (const [i, run] of failed.entries())
-    if (await runs.rows.embedding.takeBack(run)) taken.push(...parts.slice(i, i + 1));
-  return submitParts(runs, { ...input, ...runs.credentials }, taken);
+  for (const { run, part } of parts) if (await runs.rows.embedding.takeBack(run)) taken.push(part);
+  const input = { ...row.extraction_config.input, ...runs.credentials };
+  const shards = await submitParts(runs, input, taken);
+  return { id, kind: 'embedding', runpod_job_id: null, shards, collections: namesOf(row) };
 }
 
-interface RetriedImages {
+interface RetriedRun {
   id: string;
   row: AskedFor;
-  input: Record<string, unknown>;
+  input: Input;
 }
 
-async function retryImages(runs: Runs, { id, row, input: before }: RetriedImages): Promise<Retried> {
-  const { input: _, ...config } = row.extraction_config;
+async function retryAlone(runs: Runs, { id, row, input: before }: RetriedRun): Promise<Retried> {
+  const { rebuild, ...plain } = before;
+  const goesOn = rebuild !== undefined && isRebuilding(row);
+  if (!goesOn) await needsFailures(runs, id);
+  const more = goesOn ? { rebuild: { id, ...rebuild } } : { retry_failed_of: id };
+  const submitted = await submitNew(runs, { id, row, input: { ...plain, ...more } });
+  return { ...submitted, collections: namesOf(row) };
+}
+
+/** A run of its own, with what this one was asked for. */
+async function submitNew(
+  runs: Runs,
+  { id, row, input: asked }: RetriedRun,
+  shards?: readonly NewShard[],
+): Promise<SubmittedRun> {
   const retry = randomUUID();
-  const input = { ...before, job_id: retry, retry_failed_of: id };
+  const input = { ...asked, job_id: retry };
   parseEmbeddingInput(input);
-  const submitted = await submit(runs, {
+  const { status: _, ...columns } = row;
+  const submission: Submission = {
     kind: 'embedding',
     id: retry,
     input: { ...input, ...runs.credentials },
     row: {
-      ...row,
+      ...columns,
       job_type: 'incremental',
-      extraction_config: { ...config, input, retry_failed_of: id },
+      extraction_config: { ...row.extraction_config, input, retry_failed_of: id },
     },
-  });
-  return { ...submitted, collections: namesOf(row) };
+  };
+  return shards === undefined ? submit(runs, submission) : submitShards(runs, submission, shards);
 }
 
 function namesOf({ collection_names: names }: AskedFor): string[] {

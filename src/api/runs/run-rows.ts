@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { StoreError } from '../../base/errors.ts';
 import { knownColumns, type Values } from '../../job/known-columns.ts';
 import type { Database, Filter } from '../../supabase/database.ts';
-import { BEFORE, SUBMITTED, type EndState, type RunKind } from './run-kinds.ts';
+import { BEFORE, END_STATES, SUBMITTED, type EndState, type RunKind } from './run-kinds.ts';
 
 const RUN = z.object({
   id: z.string(),
@@ -54,7 +54,7 @@ export interface RunRows {
   end(run: Pick<Run, 'id' | 'runpod_job_id'>, end: RunEnd): Promise<boolean>;
   /** As `end`, for runs that were never submitted. False where that is none of them. */
   endUnsubmitted(id: string | readonly string[], error: string): Promise<boolean>;
-  /** A shard that failed or was cancelled is as it was before it was submitted. False where it is not, or not any more. */
+  /** A shard that has ended is as it was before it was submitted. False where it has not, or not any more. */
   takeBack(shard: Run): Promise<boolean>;
   /** False where a result is kept already, or the database lacks the column. */
   keepResult(id: string, result: Values): Promise<boolean>;
@@ -171,10 +171,11 @@ export function openRunRows({ database, kind, warn }: RunRowsOptions): RunRows {
         error_message: null,
         completed_at: null,
         result: null,
+        shard_filled: null,
         // Whoever looks after runs counts from here.
         created_at: new Date().toISOString(),
       };
-      const hasEnded: Filter = { column: 'status', op: 'in', value: ['failed', 'cancelled'] };
+      const hasEnded: Filter = { column: 'status', op: 'in', value: END_STATES };
       if ((await update(values, [idIs(id), hasEnded])) === 0) return false;
       await update({ result: null }, [idIs(whole ?? '')]);
       return true;

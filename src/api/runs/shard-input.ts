@@ -13,6 +13,8 @@ export interface RunShard {
 
 /** What a shard needs of the whole's input; the rest of it is handed through. */
 const WHOLE = z.looseObject({
+  job_id: z.string(),
+  rebuild: z.record(z.string(), z.unknown()).optional(),
   source_config: z.looseObject({
     filters: z.looseObject({ product_ids: z.array(z.string()).optional() }).optional(),
   }),
@@ -20,17 +22,19 @@ const WHOLE = z.looseObject({
 
 /**
  * The input of a shard's job: that of the whole, for its range alone. Of selected products it names those of the range;
- * where there is none, the range leaves out whatever is named.
+ * where there is none, the range leaves out whatever is named. What is filled anew is the whole's, and the last shard
+ * switches to it.
  * @throws InputError where the handler would refuse it.
  */
 export function shardInput(whole: Record<string, unknown>, part: RunShard): Record<string, unknown> {
   const { id, shard, retry_failed_of } = part;
-  const { source_config: source, ...rest } = WHOLE.parse(whole);
+  const { job_id: wholeId, source_config: source, rebuild, ...rest } = WHOLE.parse(whole);
   const { filters } = source;
   const own = filters?.product_ids?.filter((product) => isInRange(product.toLowerCase(), shard.products));
   const input = {
     ...rest,
     job_id: id,
+    ...(rebuild !== undefined && { rebuild: { id: wholeId, ...rebuild, switch: false } }),
     ...(retry_failed_of !== undefined && { retry_failed_of }),
     source_config: {
       ...source,

@@ -11,6 +11,9 @@ import { shardInput, type RunShard } from './shard-input.ts';
 import { notSubmitted, present, refuseLarge, submitJob } from './submit-job.ts';
 import type { Submission, SubmittedRun } from './submit-job.ts';
 
+/** A shard that has no row yet, and about how many images it has. */
+export type NewShard = Omit<RunShard, 'id'> & { images: number };
+
 const KIND = 'embedding';
 const SUBMITTED_AT_ONCE = 8;
 /** Where RunPod has taken none of so many, it is not asked with the others. */
@@ -50,7 +53,7 @@ export async function dividePlan(
 export async function submitShards(
   runs: Runs,
   { id, input, row }: Submission,
-  shards: readonly (Omit<RunShard, 'id'> & { images: number })[],
+  shards: readonly NewShard[],
 ): Promise<SubmittedRun> {
   const rows = runs.rows[KIND];
   const parts = shards.map((shard) => ({ ...shard, id: randomUUID() }));

@@ -23,7 +23,7 @@ export async function submitExtraction(runs: Runs, plan: ExtractionPlan): Promis
 function submissionOf(runs: Runs, plan: ExtractionPlan): Submission {
   const id = randomUUID();
   const input = extractionInput(plan, id);
-  const { resolved, model, mode, targets } = plan;
+  const { resolved, model, mode, collections } = plan;
   return {
     kind: 'embedding',
     id,
@@ -35,8 +35,8 @@ function submissionOf(runs: Runs, plan: ExtractionPlan): Submission {
       purpose: plan.purpose,
       image_types: resolved.image_types,
       source_config: input.source_config,
-      extraction_config: { collection_mode: mode, collections: targets, input },
-      collection_names: targets.map(({ fill }) => fill),
+      extraction_config: { collection_mode: mode, input },
+      collection_names: collections,
     },
   };
 }

@@ -52,17 +52,21 @@ export interface LoaderOptions {
   pictures: Pictures;
   pool: Pool;
   size: Size;
-  /** Batches that are made ready ahead. */
+  /** Batches that are made ready ahead, as far as memory allows. */
   prefetch: number;
+  /** Pixels of those batches together; one is made ahead whatever its size. */
+  maxAheadBytes?: number;
   signal: AbortSignal;
 }
 
 /** A wait below this is the time that handing over takes. */
 const READY_MS = 2;
+const MAX_AHEAD_BYTES = 2 ** 30;
 /** Parts of a batch for each thread: a slow picture then holds up little. */
 const PARTS_A_THREAD = 2;
 
-export function createLoader({ pictures, pool, size, prefetch, signal }: LoaderOptions): Loader {
+export function createLoader(options: LoaderOptions): Loader {
+  const { pictures, pool, size, prefetch, maxAheadBytes = MAX_AHEAD_BYTES, signal } = options;
   const bytes = size.width * size.height * 3;
   const statistics: LoaderStatistics = { batches: 0, late: 0, waitedMs: 0 };
   const free: Uint8Array<SharedArrayBuffer>[] = [];
@@ -105,19 +109,20 @@ export function createLoader({ pictures, pool, size, prefetch, signal }: LoaderO
 
   return {
     statistics,
-    async *batches(options) {
+    async *batches(asked) {
+      const ahead = Math.min(prefetch, Math.floor(maxAheadBytes / (asked.batchSize * bytes)));
       const made = mapConcurrent(
-        withPlaces(inBatches(options.samples, options.batchSize)),
-        prefetch,
-        (batch) => make(batch, options),
+        withPlaces(inBatches(asked.samples, asked.batchSize)),
+        Math.max(1, ahead),
+        (batch) => make(batch, asked),
         { ordered: true, signal },
       );
       try {
         for (let first = true; ; first = false) {
-          const asked = performance.now();
+          const waitedFrom = performance.now();
           const next = await made.next();
           if (next.done === true) return;
-          if (!first) count(statistics, performance.now() - asked);
+          if (!first) count(statistics, performance.now() - waitedFrom);
           if (next.value.samples.length > 0) yield next.value;
           free.push(new Uint8Array(next.value.pixels.buffer));
         }

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 
 import { z } from 'zod';
 
-import { messageOf } from '../../base/errors.ts';
+import { messageOf, ModelError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { readCheckpoint, writeCheckpoint, type Checkpoint } from '../../training/checkpoint.ts';
 import type { Trainer } from '../../training/trainer.ts';
+import type { EpochRow } from '../epoch-row.ts';
 import type { Baselines } from '../metrics/baselines.ts';
 import type { EpochsState } from './epochs.ts';
 import type { FeatureStatistics } from '../metrics/statistics.ts';
@@ -38,10 +39,21 @@ export interface Resumed {
 export const CHECKPOINT_FILE = 'checkpoint.safetensors';
 
 const numbers = z.array(z.number());
+/** Figures that are none are null in JSON. */
+const ROW = z.custom<EpochRow>((value) => typeof value === 'object' && value !== null && 'epoch' in value);
+const EPOCHS = z.object({
+  step: z.number(),
+  rows: z.array(ROW),
+  lossSum: z.number(),
+  lossSteps: z.number(),
+  epochSeconds: z.number(),
+  learningRate: z.number(),
+  seconds: z.number(),
+});
 const REST = z.object({
-  epochs: z.custom<Omit<EpochsState, 'sampler'>>((value) => typeof value === 'object' && value !== null),
+  epochs: EPOCHS,
   data: z.object({ classNames: z.array(z.string()), key: z.string() }),
-  plan: z.custom<Plan>((value) => typeof value === 'string'),
+  plan: z.enum(['head', 'lora', 'last_k', 'full', 'head_then_full'] satisfies Plan[]),
   baselines: z.custom<Baselines>().nullable(),
   headAccuracy: z.number().nullable(),
   statistics: z.object({ mean: numbers, deviation: numbers }).nullable(),
@@ -107,10 +119,16 @@ export function openCheckpoints(options: CheckpointsOptions): Checkpoints {
   };
 }
 
-/** What a checkpoint's file says. @throws ModelError as `readCheckpoint` does, ZodError for one of another program */
+/** What a checkpoint's file says. @throws ModelError as `readCheckpoint` does, also for one of no such run as this */
 export async function readResumed(path: string): Promise<Resumed> {
   const checkpoint = await readCheckpoint(path);
-  const { epochs, data, statistics, ...groundwork } = REST.parse(checkpoint.rest);
+  const found = REST.safeParse(checkpoint.rest);
+  if (!found.success) {
+    throw new ModelError('checkpoint_damaged', `the checkpoint ${path} is of no run of a training job`, {
+      cause: found.error,
+    });
+  }
+  const { epochs, data, statistics, ...groundwork } = found.data;
   return {
     checkpoint,
     data,

@@ -48,6 +48,8 @@ export interface EpochsOptions {
   epochs: number;
   classes: number;
   state: EpochsState;
+  /** Is the state that of a run which the job asks to go on with? Then it goes on, also where that one had ended. */
+  isAsked?: boolean;
   onStep: (news: StepNews) => void;
   onEpoch: (row: EpochRow) => void;
   /** After each update and each epoch: whoever keeps checkpoints may want one. */
@@ -74,16 +76,27 @@ export function freshState(): EpochsState {
  * epoch's weights are the trainer's `best`.
  */
 export async function runEpochs(options: EpochsOptions): Promise<StoppedBecause> {
-  const { config, epochs, state, signal } = options;
+  const { epochs, state, isAsked = false, signal } = options;
   const clock = startClock(state);
-  while (state.sampler.epoch < epochs) {
+  let end = isAsked ? undefined : endOf(options);
+  while (end === undefined && state.sampler.epoch < epochs) {
     signal.throwIfAborted();
-    const isOver = await runSteps(options, clock);
+    await runSteps(options, clock);
     await endEpoch(options, clock);
-    if (isOver) return 'time_budget';
-    if (isStuck(state.rows, config)) return 'no_better';
+    end = endOf(options);
   }
-  return 'all_epochs';
+  return end ?? 'all_epochs';
+}
+
+/** What ends a run after the epochs that it has; an epoch that was begun is brought to its end. */
+function endOf({ config, state }: EpochsOptions): StoppedBecause | undefined {
+  if (state.rows.length === 0 || state.sampler.taken > 0) return undefined;
+  if (isTimeOver(config, state)) return 'time_budget';
+  return isStuck(state.rows, config) ? 'no_better' : undefined;
+}
+
+function isTimeOver({ time_budget_seconds: budget = Infinity }: TrainingConfig, state: EpochsState): boolean {
+  return state.seconds >= budget;
 }
 
 /** Adds the time that passes to the state. */
@@ -97,10 +110,10 @@ function startClock(state: EpochsState): () => void {
   };
 }
 
-/** What is left of the epoch. @returns true where the time is over. */
-async function runSteps(options: EpochsOptions, clock: () => void): Promise<boolean> {
+/** What is left of the epoch, or of the time. */
+async function runSteps(options: EpochsOptions, clock: () => void): Promise<void> {
   const { trainer, course, schedule, config, state, signal } = options;
-  const { early_stopping_metric: metric, time_budget_seconds: budget = Infinity } = config;
+  const { early_stopping_metric: metric } = config;
   const { epoch, taken } = state.sampler;
   const metrics = state.rows.map((row) => (metric === 'val_loss' ? row.val_loss : scoreOf(row, metric)));
   for await (const batch of course.batches(epoch, taken)) {
@@ -113,10 +126,9 @@ async function runSteps(options: EpochsOptions, clock: () => void): Promise<bool
     state.sampler.taken = batch.taken;
     clock();
     options.onStep(newsOf(options, loss));
-    if (state.seconds >= budget) return true;
+    if (isTimeOver(config, state)) return;
     await options.onRest(state);
   }
-  return false;
 }
 
 function newsOf({ course, epochs, state }: EpochsOptions, loss: number): StepNews {

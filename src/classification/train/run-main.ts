@@ -10,7 +10,8 @@ import type { Loader } from '../pictures/loader.ts';
 import type { Splits } from '../plan-data.ts';
 import type { CreateTrainer } from '../tools.ts';
 import type { Baselines } from '../metrics/baselines.ts';
-import { openCheckpoints, type Groundwork, type Resumed, type RunData } from './checkpoints.ts';
+import type { Found } from '../resume.ts';
+import { openCheckpoints, type Groundwork, type RunData } from './checkpoints.ts';
 import type { Course } from './course.ts';
 import { freshState, runEpochs, type EpochsState, type StepNews, type StoppedBecause } from './epochs.ts';
 import { scheduleOf } from './specs.ts';
@@ -25,7 +26,7 @@ export interface TrainOptions {
   createTrainer: CreateTrainer;
   /** Where checkpoints are kept. */
   folder: string;
-  resumed: Resumed | undefined;
+  resumed: Found | undefined;
   /** Between two checkpoints at least; 0: one after every step. */
   checkpointIntervalMs?: number | undefined;
   machine: { providers: readonly ExecutionProvider[]; requireGpu: boolean; threads?: number };
@@ -102,6 +103,7 @@ export async function runMain(options: TrainOptions, main: Main): Promise<Traine
       epochs,
       classes: data.classNames.length,
       state,
+      isAsked: resumed?.isAsked ?? false,
       onStep: (step) => news.onStep(step, state.rows),
       onEpoch: (row) => news.onEpoch(row, state.rows),
       onRest: async (now) => {

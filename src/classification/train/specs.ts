@@ -65,6 +65,12 @@ export function optimiserOf({ optimizer, weight_decay: weightDecay }: TrainingCo
     : { kind: optimizer, weightDecay };
 }
 
+/** Of the blends of features, from which no patch can be cut: 0 where they are not mixed. */
+export function blendAlphaOf({ use_mixup: mixes, mixup_alpha, cutmix_alpha }: TrainingConfig): number {
+  if (!mixes) return 0;
+  return mixup_alpha > 0 ? mixup_alpha : cutmix_alpha;
+}
+
 /** Of all epochs, what warming up takes at most. */
 const MAX_WARMUP_SHARE = 1 / 3;
 /** How often `step` lowers the rate in a run. */
@@ -90,7 +96,12 @@ export function scheduleOf({ config, rate, epochs, steps }: ScheduleOptions): Sc
     case 'onecycle':
       return { kind: 'onecycle', peak: rate, total };
     case 'step':
-      return { kind: 'step', base: rate, every: Math.max(1, Math.ceil(total / (STEP_DROPS + 1))), warmup };
+      return {
+        kind: 'step',
+        base: rate,
+        every: Math.max(1, Math.ceil((total - warmup) / (STEP_DROPS + 1))),
+        warmup,
+      };
     case 'plateau':
       return {
         kind: 'plateau',

@@ -1,7 +1,6 @@
 import { ModelError } from '../../base/errors.ts';
 import { configurationOf } from '../../training/configuration.ts';
 import type { Found } from '../resume.ts';
-import type { Resumed } from './checkpoints.ts';
 import type { TrainOptions } from './run-main.ts';
 import { mainTrainerOptions } from './trainer-options.ts';
 
@@ -14,7 +13,8 @@ import { mainTrainerOptions } from './trainer-options.ts';
 export async function takeUp(
   checkpoints: AsyncIterable<Found>,
   options: TrainOptions,
-): Promise<Resumed | undefined> {
+  warn: (message: string) => void,
+): Promise<Found | undefined> {
   const { config, data, log } = options;
   for await (const found of checkpoints) {
     const { from, isAsked, state } = found;
@@ -24,8 +24,8 @@ export async function takeUp(
     if (difference === undefined) {
       const { epoch, taken } = state.sampler;
       log.info(`[Resume] from ${from}: ${epoch} epochs done`, { epoch, taken });
-      if (epoch >= config.epochs)
-        log.warn(`all ${config.epochs} epochs are done: config.epochs counts those before, and none is left`);
+      if (isAsked && epoch >= config.epochs)
+        warn(`all ${config.epochs} epochs are done: config.epochs counts those before, and none is left`);
       return isOfData ? found : withOtherImages(found);
     }
     if (isAsked) {
@@ -35,7 +35,7 @@ export async function takeUp(
           'loss, optimiser, batch size and seed, or start anew',
       );
     }
-    log.warn(`the checkpoint of an earlier attempt is of ${difference}: the run starts anew`, { from });
+    warn(`the checkpoint of an earlier attempt (${from}) is of ${difference}: the run starts anew`);
   }
   return undefined;
 }
@@ -54,7 +54,7 @@ async function differenceOf(found: Found, options: TrainOptions): Promise<string
 }
 
 /** The epoch under way begins anew, as its rows are others; what was best was so on other images. */
-function withOtherImages({ state, ...resumed }: Resumed): Resumed {
+function withOtherImages({ state, ...resumed }: Found): Found {
   const sampler = { epoch: state.sampler.epoch, taken: 0 };
   return { ...resumed, state: { ...state, sampler, rows: [], lossSum: 0, lossSteps: 0, epochSeconds: 0 } };
 }

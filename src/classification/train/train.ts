@@ -12,7 +12,7 @@ import { featureCourse } from './feature-course.ts';
 import { pixelCourse } from './pixel-course.ts';
 import { baselinesOf, probe, type Probe } from './probe.ts';
 import { runMain, type TrainedRun, type TrainOptions } from './run-main.ts';
-import { HEAD_RATE_FACTOR, planOf, scheduleOf, type Plan } from './specs.ts';
+import { blendAlphaOf, HEAD_RATE_FACTOR, planOf, scheduleOf, type Plan } from './specs.ts';
 import { mainTrainerOptions, trainerOptions } from './trainer-options.ts';
 
 /** Epochs of the head that all weights begin from. */
@@ -93,7 +93,7 @@ function featureCourseOf(options: TrainOptions, found: Probe, trainer: Trainer, 
     trainer,
     ...found,
     classes: data.classNames.length,
-    mixupAlpha: config.use_mixup ? config.mixup_alpha : 0,
+    mixupAlpha: blendAlphaOf(config),
     balance,
     batchSize,
     seed: config.seed,

@@ -3,7 +3,13 @@ import type { Groundwork } from './checkpoints.ts';
 import type { TrainOptions } from './run-main.ts';
 import { lossOf, optimiserOf, strategyOf, type Plan } from './specs.ts';
 
-export function trainerOptions(options: TrainOptions, plan: Exclude<Plan, 'head_then_full'>): TrainerOptions {
+/** What a trainer is told whose epochs are of no matter to it. */
+type ForTrainer = Pick<
+  TrainOptions,
+  'config' | 'backbone' | 'machine' | 'splits' | 'data' | 'folder' | 'log' | 'signal'
+>;
+
+export function trainerOptions(options: ForTrainer, plan: Exclude<Plan, 'head_then_full'>): TrainerOptions {
   const { config, backbone, machine, splits, folder, log, signal } = options;
   const batch = config.batch_size * config.gradient_accumulation;
   return {

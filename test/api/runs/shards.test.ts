@@ -113,7 +113,6 @@ describe('a run that is divided', () => {
 
   test.each<[string, Row, string]>([
     ['both ways to say it', { images_per_shard: 5 }, 'images_per_shard'],
-    ['replace', { collection_mode: 'replace' }, 'shards'],
     ['none', { shards: 0 }, 'shards'],
     [
       'a column that products has not',

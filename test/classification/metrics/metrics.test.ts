@@ -87,6 +87,16 @@ describe('calibration', () => {
     expect(before).toBeGreaterThan(0.1);
     expect(after).toBeLessThan(0.03);
   });
+
+  test('is measured on other images than those which the temperature was found on', () => {
+    // Every other image is right, which asks for the coldest temperature, and those between are wrong.
+    const logits = Float32Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 1 : 0));
+    const labels = Array.from({ length: 20 }, (_, i) => i % 2);
+    const { before, after } = calibrate({ logits, labels, classes: 2 });
+    const sure = (logit: number): number => 1 / (1 + Math.exp(-logit));
+    expect(before).toBeCloseTo(sure(1) - 0.5, 5);
+    expect(after).toBeCloseTo((1 - sure(1 / 10) + sure(1 / 0.2)) / 2, 3);
+  });
 });
 
 test('the worst mistakes: the true class given the least, the surest first', () => {

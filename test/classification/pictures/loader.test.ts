@@ -91,8 +91,11 @@ test('a picture that cannot be had is left out of its batch, and an empty batch 
 });
 
 describe('the next batch', () => {
-  test('is fetched while one is used, and no further ahead than asked', async () => {
-    await using made = await testLoader('ahead', 8, { prefetch: 1 });
+  test.each([
+    ['than asked', { prefetch: 1 }],
+    ['than there is memory for', { prefetch: 64, maxAheadBytes: 1.5 * BYTES }],
+  ])('is fetched while one is used, and no further ahead %s', async (what, options) => {
+    await using made = await testLoader(`ahead ${what}`, 8, options);
     const { loader, samples } = made;
     const stream = loader.batches({ samples, batchSize: 1, random: null });
     await stream.next();

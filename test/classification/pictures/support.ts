@@ -70,6 +70,7 @@ export interface TestLoaderOptions {
   threads?: number;
   memoryBytes?: number;
   prefetch?: number;
+  maxAheadBytes?: number;
 }
 
 /** A loader of so many pictures of a thing, with all real parts. */
@@ -77,7 +78,7 @@ export async function openTestLoader(
   images: TestImages,
   options: TestLoaderOptions & { name: string; count: number },
 ): Promise<TestLoader> {
-  const { name, count, threads = 2, memoryBytes = 0, prefetch = 2 } = options;
+  const { name, count, threads = 2, memoryBytes = 0, prefetch = 2, maxAheadBytes = 1e9 } = options;
   const started = new AsyncDisposableStack();
   const folder = started.use(await temporaryFolder());
   const set = started.use(await testPictures({ folder: folder.path, memoryBytes }));
@@ -88,7 +89,7 @@ export async function openTestLoader(
     samples: Array.from({ length: count }, (_, i) =>
       sample({ id: `${name} ${i}`, url: `${images.url}/cutouts/${name} ${i}/1.jpg` }),
     ),
-    loader: createLoader({ pictures, pool, size: SIZE, prefetch, signal: NEVER }),
+    loader: createLoader({ pictures, pool, size: SIZE, prefetch, maxAheadBytes, signal: NEVER }),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
 }

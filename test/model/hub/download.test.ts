@@ -8,7 +8,16 @@ import { buildTinyVit } from '../../../src/model/small/tiny-models.ts';
 import { gitHashOf, sha256Of, type Fault, type HubRequest } from '../../support/hub.ts';
 import { rejection } from '../../http/support.ts';
 import { CPU, maxDifference, plainRun, randomPixels, rowsOf, unitRows } from '../support.ts';
-import { hubTest, ONE_FILE, oneFile, repositoryFolder, sourceOf, TWO_FILES, twoFiles } from './support.ts';
+import {
+  hubTest,
+  incompleteBytes,
+  ONE_FILE,
+  oneFile,
+  repositoryFolder,
+  sourceOf,
+  TWO_FILES,
+  twoFiles,
+} from './support.ts';
 
 const GRAPH = 'onnx/model.onnx';
 const DATA = 'onnx/model.onnx_data';
@@ -168,6 +177,19 @@ describe('a network as it is', () => {
     t.server.fault = () => undefined;
     await t.find(ONE_FILE);
     expect(t.server.bodies(GRAPH)).toMatchObject([{ range: `bytes=${HALF}-`, sent: graph.length - HALF }]);
+  });
+
+  test('a server that drips: it ends in time, what came stays, and the next run goes on', async () => {
+    await using t = await hubTest();
+    t.server.publish(sourceOf(ONE_FILE).repository, files);
+    t.server.fault = inTurn({ dripMs: 5 });
+    const error = await rejection(t.find(ONE_FILE, { fileDeadlineMs: 400 }));
+    expect(error).toMatchObject({ code: 'model_download_failed', retryable: true });
+    expect(error.message).toMatch(/model\.onnx of .* did not come within 0\.4 s/);
+    const came = await incompleteBytes(t.cache.path);
+    expect(came).toBeGreaterThan(0);
+    await t.find(ONE_FILE);
+    expect(t.server.bodies(GRAPH)).toMatchObject([{ range: `bytes=${came}-` }]);
   });
 
   test('stopped by the job: what came stays', async () => {

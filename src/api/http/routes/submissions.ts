@@ -45,8 +45,7 @@ export function submissionRoutes(parts: ApiParts): Route[] {
       examples: EXTRACTION_EXAMPLES[purpose],
       async run({ body: request, signal }) {
         const plan = await planExtraction(request, { lookup: lookup(signal) });
-        const names = plan.targets.map(({ name }) => name);
-        return submittedReply(await submitExtraction(runs, plan), names);
+        return submittedReply(await submitExtraction(runs, plan), plan.collections);
       },
     });
   };
