@@ -91,6 +91,7 @@ test('eight shards on four workers, two of which are killed, end as one job does
       frame_selection: 'all',
       product_collection: `${prefix}_products`,
       cutout_collection: `${prefix}_cutouts`,
+      max_failed_share: 0.1,
       ...more,
     });
   const lookup = createLookup({ database: supabase.database, store: qdrant.store });
