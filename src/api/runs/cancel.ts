@@ -35,8 +35,10 @@ export async function cancelRun(runs: Runs, id: string): Promise<CancelledRun> {
   return { id, kind, status: 'cancelled', ended_at_runpod: await cancelJob(runs, kind, jobId) };
 }
 
-/** The database has cancelled the rows of the shards with that of their run. True where all jobs have ended. */
+/** True where all jobs have ended. */
 async function cancelShards(runs: Runs, id: string): Promise<boolean> {
+  // The database has cancelled them with their run, but for those that were being written just then.
+  await runs.rows.embedding.cancelShards(id);
   let allEnded = true;
   for await (const page of runs.rows.embedding.shardsOf(id)) {
     const cancelled = page.filter(({ status }) => status !== 'completed' && status !== 'failed');

@@ -54,6 +54,8 @@ export interface RunRows {
   end(run: Pick<Run, 'id' | 'runpod_job_id'>, end: RunEnd): Promise<boolean>;
   /** As `end`, for runs that were never submitted. False where that is none of them. */
   endUnsubmitted(id: string | readonly string[], error: string): Promise<boolean>;
+  /** Cancels the shards of a run that have not ended. */
+  cancelShards(id: string): Promise<void>;
   /** A shard that has ended is as it was before it was submitted. False where it has not, or not any more. */
   takeBack(shard: Run): Promise<boolean>;
   /** False where a result is kept already, or the database lacks the column. */
@@ -163,6 +165,9 @@ export function openRunRows({ database, kind, warn }: RunRowsOptions): RunRows {
       const before: Filter = { column: 'status', op: 'eq', value: BEFORE };
       const these: Filter = typeof id === 'string' ? idIs(id) : { column: 'id', op: 'in', value: id };
       return (await update(ended({ state: 'failed', error }), [these, before])) > 0;
+    },
+    async cancelShards(id) {
+      await update(ended({ state: 'cancelled' }), [isShardOf(id), isUnfinished]);
     },
     async takeBack({ id, parent_job_id: whole }) {
       const values = {
