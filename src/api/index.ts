@@ -34,6 +34,7 @@ export {
   type RunPodJob,
 } from './runpod/endpoint.ts';
 export { cancelRun, type CancelledRun } from './runs/cancel.ts';
+export { sweepLeftovers, type Swept } from './runs/leftovers.ts';
 export { keepReconciling, reconcile, takeWord, type Reconciled } from './runs/reconcile.ts';
 export { retryFailed } from './runs/retry-failed.ts';
 export type { RunKindName } from './runs/run-kinds.ts';

@@ -119,8 +119,6 @@ const COLLECTION_METADATA = z.object(
   OBJECT,
 );
 
-const MAX_FAILED_SHARE = 0.01;
-
 export const REBUILD = z.object(
   {
     id: uuid()
@@ -133,8 +131,10 @@ export const REBUILD = z.object(
       .default(false)
       .describe('True: what served before is kept, as {name}__kept_{id}; else it is removed.'),
     max_failed_share: realNumber(0, 1)
-      .default(MAX_FAILED_SHARE)
-      .describe('The most images that may have failed where it is to serve, as a part of all, rounded up.'),
+      .optional()
+      .describe(
+        'The most images that may have failed where it is to serve, as a part of all, rounded up. Default: 0.01; 1 where nothing served before.',
+      ),
     switch: yesOrNo()
       .default(true)
       .describe('False: only fills; whoever has divided the work among several jobs switches.'),

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 
 import { beginRebuild } from '../../src/qdrant/rebuild/begin.ts';
 import { finishRebuild } from '../../src/qdrant/rebuild/finish.ts';
-import { completeSwitches, findLeftovers, removeLeftovers } from '../../src/qdrant/rebuild/leftovers.ts';
+import { completeRebuilds, findLeftovers, removeLeftovers } from '../../src/qdrant/rebuild/leftovers.ts';
 import { rebuildTarget } from '../../src/qdrant/rebuild/names.ts';
 import { createVectorStore } from '../../src/qdrant/store.ts';
 import { testProxy, type Instead } from '../support/proxy.ts';
@@ -136,10 +136,20 @@ test('the same without another run: whoever looks after the store puts the alias
   await fill(store, [name], next, NEW);
   const { checked, fill: filled } = rebuildTarget(name, ID);
   await store.changeAliases(new Map([[checked, filled]]));
-  expect(await completeSwitches({ store })).toEqual([]);
+  expect(await completeRebuilds({ store })).toEqual([]);
   await store.drop(name);
-  expect(await completeSwitches({ store })).toEqual([name]);
+  expect(await completeRebuilds({ store })).toEqual([name]);
   expect(await stateOf(store, [name])).toEqual(endState([name], ['a plain collection'], false));
+});
+
+test('what was to be removed, and was not, is removed by whoever looks after the store', async () => {
+  const name = await served(store, 'an alias');
+  await fill(store, [name], next, NEW);
+  await completeRebuilds({ store });
+  expect(await idsIn(store, name)).toEqual(OLD);
+  await store.changeAliases(new Map([[name, rebuildTarget(name, ID).fill]]));
+  await completeRebuilds({ store });
+  expect(await stateOf(store, [name])).toEqual(endState([name], ['an alias'], false));
 });
 
 test('two names switch in one request', async () => {
@@ -307,6 +317,23 @@ describe('refused before anything is made', () => {
     });
   });
 });
+
+test.each<[Served, number, boolean]>([
+  ['nothing', 3, true],
+  ['an alias', 1, true],
+  ['an alias', 2, false],
+  ['a plain collection', 2, false],
+])(
+  'where nobody says how many images may fail, and %s serves, %i of them may: %p',
+  async (kind, failed, may) => {
+    const name = await served(store, kind);
+    await fill(store, [name], next, NEW);
+    const parts = new Map([[name, { points: NEW.length, failed }]]);
+    const finished = finishRebuild(finishOf(store, name, next, { parts, maxFailedShare: undefined }));
+    if (may) await expect(finished).resolves.toHaveLength(1);
+    else await expect(finished).rejects.toMatchObject({ code: 'too_many_failed' });
+  },
+);
 
 test('what another alias names is not removed, and said', async () => {
   const name = await served(store, 'an alias');

@@ -18,11 +18,10 @@ export async function checkCollections(
   names: Readonly<Partial<Record<string, string>>>,
   options: CollectionCheckOptions,
 ): Promise<void> {
-  const issues = await Promise.all(
-    Object.entries(names).map(([field, name]) =>
-      name === undefined ? undefined : issueOf({ field, name }, options),
-    ),
+  const named = Object.entries(names).flatMap(([field, name]) =>
+    name === undefined ? [] : [{ field, name }],
   );
+  const issues = await Promise.all(named.map((target) => issueOf(target, options)));
   const found = issues.filter((issue) => issue !== undefined);
   if (found.length > 0) throw new InputError(found);
 }

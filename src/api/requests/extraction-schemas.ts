@@ -83,7 +83,7 @@ function fieldsFor<const P extends Purpose>(purpose: P, defaults: Defaults) {
       .unwrap()
       .optional()
       .describe(
-        'With create or replace: the most images that may have failed where the new collection is to serve, as a part of all, rounded up. Default: 0.01.',
+        'With create or replace: the most images that may have failed where the new collection is to serve, as a part of all, rounded up. Default: 0.01 with replace, 1 with create.',
       ),
     append_trust_points: SOURCE.append_trust_points.describe(
       'True, with append: what has a point is not fetched to see whether it has changed.',

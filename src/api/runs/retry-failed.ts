@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import { z } from 'zod';
 
-import { HandlerError } from '../../base/errors.ts';
+import { HandlerError, InputError } from '../../base/errors.ts';
 import { parseEmbeddingInput } from '../../embedding/input.ts';
 import { END_STATES } from './run-kinds.ts';
 import type { Run } from './run-rows.ts';
@@ -30,6 +30,11 @@ type Input = AskedFor['extraction_config']['input'];
 
 type Retried = SubmittedRun & { collections: string[] };
 
+export interface RetryOptions {
+  /** Of a rebuild that goes on: so many of its images may have failed, in the place of what it was submitted with. */
+  maxFailedShare?: number | undefined;
+}
+
 /**
  * Runs again what failed in a run, and nothing else. Shards that failed, or one by its own id, are submitted again as
  * they are, in their own rows: they go on where they were. Otherwise the images that failed get a run of its own: same
@@ -38,9 +43,9 @@ type Retried = SubmittedRun & { collections: string[] };
  * not embedded again, and all of it is checked and switched to in the end.
  * @throws HandlerError `run_not_found`; `run_not_ended`; `run_has_ended` where the run of a shard was cancelled;
  * `nothing_to_retry` where no image failed, or not one by one; `not_submitted_here` where nobody has kept what was asked
- * for.
+ * for. InputError for an option that nobody would read.
  */
-export async function retryFailed(runs: Runs, id: string): Promise<Retried> {
+export async function retryFailed(runs: Runs, id: string, options: RetryOptions = {}): Promise<Retried> {
   const { kind, run } = await findRun(runs, id);
   if (kind !== 'embedding')
     throw new HandlerError('nothing_to_retry', `run ${id} trains a classifier: it has no images of its own`);
@@ -49,8 +54,8 @@ export async function retryFailed(runs: Runs, id: string): Promise<Retried> {
       'run_not_ended',
       `run ${id} is ${run.status}: its failed images are not known yet`,
     );
-  if (run.parent_job_id != null) return retryShard(runs, run, run.parent_job_id);
-  const row = await rowOf(runs, id);
+  const row = withShare(id, await rowOf(runs, run.parent_job_id ?? id), options);
+  if (run.parent_job_id != null) return retryShard(runs, run, run.parent_job_id, row);
   if (run.shard_count != null) return retryWhole(runs, run, row);
   return retryAlone(runs, { id, row, input: row.extraction_config.input });
 }
@@ -60,8 +65,18 @@ function isRebuilding({ status, extraction_config: { input } }: AskedFor): boole
   return input.rebuild !== undefined && status !== 'completed';
 }
 
-async function retryShard(runs: Runs, run: Run, whole: string): Promise<Retried> {
-  const row = await rowOf(runs, whole);
+function withShare(id: string, row: AskedFor, { maxFailedShare }: RetryOptions): AskedFor {
+  if (maxFailedShare === undefined) return row;
+  if (!isRebuilding(row)) {
+    const message = `is not read, as run ${id} has no collection left to switch to; leave it out`;
+    throw new InputError([{ key: 'max_failed_share', message }]);
+  }
+  const { input, ...config } = row.extraction_config;
+  const rebuild = { ...input.rebuild, max_failed_share: maxFailedShare };
+  return { ...row, extraction_config: { ...config, input: { ...input, rebuild } } };
+}
+
+async function retryShard(runs: Runs, run: Run, whole: string, row: AskedFor): Promise<Retried> {
   if (run.status !== 'completed' || isRebuilding(row)) {
     if (row.status === 'cancelled')
       throw new HandlerError('run_has_ended', `run ${whole}, of which ${run.id} is a shard, was cancelled`);

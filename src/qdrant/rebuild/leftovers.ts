@@ -1,5 +1,6 @@
 import type { VectorStore } from '../store.ts';
 import { isMark, parseFill, rebuildTarget, servedAs, servingOf } from './names.ts';
+import { removeReplaced } from './switch.ts';
 
 /** A collection that a rebuild has filled, or begun to, and that no name stands for. */
 export interface Leftover {
@@ -50,20 +51,26 @@ export async function removeLeftovers({
 }
 
 /**
- * Puts the alias in place where a run has died between removing a plain collection and that: its name leads nowhere
- * until then. The job, run again, does the same.
- * @returns the names
+ * Ends what a run has begun that died in the middle: puts an alias in place where a plain collection was removed for it
+ * (its name leads nowhere until then), and removes what a name stood for before. The job, run again, does the same.
+ * @returns the names that led nowhere
  */
-export async function completeSwitches({ store, signal }: LeftoverOptions): Promise<string[]> {
+export async function completeRebuilds({ store, signal }: LeftoverOptions): Promise<string[]> {
   const there = await store.names(signal);
-  const open = [...there.collections].flatMap((collection) => {
+  const targets = [...there.collections].flatMap((collection) => {
     const fill = parseFill(collection);
-    if (fill === undefined || servingOf(there, fill.name) !== null) return [];
-    const { name, checked } = rebuildTarget(fill.name, fill.id);
-    return there.aliases.get(checked) === collection ? [{ name, collection, checked }] : [];
+    return fill === undefined ? [] : [rebuildTarget(fill.name, fill.id)];
   });
-  await store.changeAliases(new Map(open.map(({ name, collection }) => [name, collection])), signal);
+  const open = targets.filter(
+    ({ name, fill, checked }) => servingOf(there, name) === null && there.aliases.get(checked) === fill,
+  );
+  await store.changeAliases(new Map(open.map(({ name, fill }) => [name, fill])), signal);
   await store.changeAliases(new Map(open.map(({ checked }) => [checked, null])), signal);
+  for (const target of targets) {
+    const { name, fill, from } = target;
+    if (there.aliases.get(name) === fill && there.aliases.has(from))
+      await removeReplaced(target, { store, lateSignal: signal });
+  }
   return open.map(({ name }) => name);
 }
 

@@ -17,10 +17,13 @@ export interface VerifyOptions {
   store: VectorStore;
   /** What made the vectors, and their length. */
   model: { fingerprint: string; dim: number };
-  /** The most images that may have failed, as a part of all. */
-  maxFailedShare: number;
+  /** The most images that may have failed, as a part of all; absent: 0.01, or 1 where nothing is replaced. */
+  maxFailedShare?: number | undefined;
   signal?: AbortSignal | undefined;
 }
+
+/** A catalogue has broken files; more of them at once are a fault of whoever serves them. */
+const MAX_FAILED_SHARE = 0.01;
 
 /** Points that are looked at where nobody says which. */
 const SAMPLE = 16;
@@ -41,7 +44,8 @@ export async function verifyFill(
   if (count < part.points) {
     throw unverified(target, `has ${count} points, and ${part.points} were written`);
   }
-  refuseFailures(target, { ...part, count }, options.maxFailedShare);
+  const share = options.maxFailedShare ?? (replaced === null ? 1 : MAX_FAILED_SHARE);
+  refuseFailures(target, { ...part, count }, share);
   if (count === 0) {
     if (replaced !== null && (await store.any(replaced, undefined, signal)))
       throw unverified(target, `is empty, and would replace "${replaced}", which is not`);

@@ -111,7 +111,7 @@ test('a run goes from its request to its points, and its result is kept', async 
 test('a run whose images failed runs again with those alone', async () => {
   const broken = [1, 4].map((i) => `/frames/${productId(i)}/frame_0000.png`);
   for (const path of broken) cloud.images.misbehave(path, { status: 404 });
-  const { id, runpod_job_id: job, collection } = await submit({ max_failed_share: 0.9 });
+  const { id, runpod_job_id: job, collection } = await submit();
   await until(job, 'COMPLETED');
   expect(await imagesIn(cloud, collection)).toHaveLength(PRODUCTS - 2);
   for (const path of broken) cloud.images.recover(path);
@@ -148,15 +148,23 @@ test('a run of which too much has failed replaces nothing, and goes on with what
     error_message: expect.stringContaining(`2 of the ${PRODUCTS + 1} images for "${collection}" failed`),
   });
   expect(await imagesIn(cloud, collection)).toEqual(points);
-  for (const path of broken) cloud.images.recover(path);
+  cloud.images.recover(broken[0] ?? '');
   const fetched = cloud.images.count;
 
-  const again = await retryFailed(runs, id);
+  const again = await retryFailed(runs, id, { maxFailedShare: 0.1 });
   await until(again.runpod_job_id, 'COMPLETED');
   expect(cloud.images.count - fetched).toBe(2);
-  expect(await imagesIn(cloud, collection)).toHaveLength(PRODUCTS + 1);
+  expect(await imagesIn(cloud, collection)).toHaveLength(PRODUCTS);
   const ours = (await collectionsIn(cloud)).filter((name) => name.startsWith(`${collection}__`));
   expect(ours).toEqual([`${collection}__rebuild_${id.replaceAll('-', '')}`]);
+  // It serves: now a retry is for what has failed.
+  await expect(retryFailed(runs, again.id, { maxFailedShare: 0.1 })).rejects.toMatchObject({
+    code: 'invalid_input',
+  });
+  cloud.images.recover(broken[1] ?? '');
+  const last = await retryFailed(runs, again.id);
+  await until(last.runpod_job_id, 'COMPLETED');
+  expect(await imagesIn(cloud, collection)).toHaveLength(PRODUCTS + 1);
   await cloud.supabase.sql('delete from products where id = $1', [productId(50)]);
 });
 

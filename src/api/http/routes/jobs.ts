@@ -34,6 +34,8 @@ const CANCELLED = answerSchema(
 );
 
 const byId = z.object({ id: uuid().describe('The run.') });
+const SHARE = { error: 'expected a number from 0 to 1' };
+const shareParam = () => z.coerce.number(SHARE).min(0, SHARE).max(1, SHARE).optional();
 const yesOrNoParam = () =>
   oneOf(['true', 'false'])
     .transform((value) => value === 'true')
@@ -93,15 +95,24 @@ export function jobRoutes({ database, runs, reader }: ApiParts): Route[] {
     operationId: 'retryFailedImages',
     tag: 'Runs',
     summary: 'Run again what failed, and nothing else: shards, or else images',
-    shape: { params: byId },
+    description:
+      'A run that was to build collections anew, and has not switched to them, goes on: with what it lacks, to its switch.',
+    shape: {
+      params: byId,
+      query: z.object({
+        max_failed_share: shareParam().describe(
+          'Of such a run: so many images may have failed, as a part of all, in the place of what it was submitted with.',
+        ),
+      }),
+    },
     success: {
       status: 202,
       description: 'The same run where shards go on, or a run of its own for images.',
       schema: SUBMITTED,
     },
     problems: [404, 409],
-    run: async ({ params }) => {
-      const run = await retryFailed(runs, params.id);
+    run: async ({ params, query: { max_failed_share: maxFailedShare } }) => {
+      const run = await retryFailed(runs, params.id, { maxFailedShare });
       return submittedReply(run, run.collections);
     },
   });
