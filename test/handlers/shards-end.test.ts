@@ -107,7 +107,7 @@ test('a replaced collection serves until its successor is whole', async () => {
 
 test('shards that fail together leave nothing serving, and run again they end it', async () => {
   for (const i of [0, 1, 2]) cloud.images.misbehave(framePath(i), { status: 404 });
-  const { id, jobs } = await submit();
+  const { id, jobs } = await submit({ max_failed_share: 0.01 });
   // A part says nothing of the whole: that three of its four images are broken is judged in the end.
   await run(jobs[0]);
   const { output } = await run(jobs[1]);
