@@ -47,8 +47,8 @@ export function rebuiltTargets(options: RebuiltTargetsOptions): JobTargets {
     met(refs) {
       for (const { collection, pointId } of refs) samples.get(collection)?.take(pointId);
     },
-    async finish({ collections, ...end }) {
-      if (!options.rebuild.switch) return undefined;
+    async finish({ collections, together = false, ...end }) {
+      if (!options.rebuild.switch && !together) return undefined;
       const parts = new Map(
         names.map((name) => {
           const { points_written: points = 0, failed = 0 } = collections.get(name) ?? {};

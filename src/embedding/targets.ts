@@ -26,8 +26,13 @@ export interface JobTargets {
   finish(end: TargetsEnd): Promise<readonly Rebuilt[] | undefined>;
 }
 
-interface TargetsEnd {
-  collections: ReadonlyMap<string, CollectionTally>;
+/** What was done for a collection. */
+export type Filled = Pick<CollectionTally, 'points_written' | 'failed' | 'cutout'>;
+
+export interface TargetsEnd {
+  collections: ReadonlyMap<string, Filled>;
+  /** These are of all jobs that have filled them, and this one ends them all. */
+  together?: boolean;
   model: { fingerprint: string; dim: number };
   /** Asked before anything is switched: does the job still have its row? */
   confirm: () => Promise<void>;
