@@ -19,6 +19,7 @@ const MAY_IMPORT = {
   local: ['supabase', 'qdrant', 'image', 'http', 'flow', 'base'],
   api: ['embedding', 'classification', 'job', 'supabase', 'qdrant', 'http', 'flow', 'base'],
   cli: [
+    'image',
     'api',
     'local',
     'classification',

@@ -99,9 +99,9 @@ export function defineCommand<const P extends Positionals = {}, const O extends 
   };
 }
 
-/** Options that every command takes. */
+/** Options that every command takes. (`--env-file` is Node's own, wherever it stands.) */
 export const COMMON_OPTIONS: Options = {
   json: { kind: 'flag', about: 'JSON on standard output, and nothing else there.' },
-  'env-file': { kind: 'text', value: 'FILE', about: 'Settings beside those of the environment, which win.' },
+  settings: { kind: 'text', value: 'FILE', about: 'Settings beside those of the environment, which win.' },
   help: { kind: 'flag', about: 'What the command does, and its options. Also -h.' },
 };

@@ -9,8 +9,8 @@ import type { Terminal } from './terminal.ts';
 import type { Workplace } from './workplace.ts';
 
 const LOOK_MS = 500;
-/** A worker that died writes nothing more: RunPod is asked too, every so many looks. */
-const LOOKS_FOR_ASKING = 20;
+/** A worker that died writes nothing more: RunPod is asked too, at first and every so many looks. */
+const LOOKS_FOR_ASKING = 10;
 /** A row may say its end a moment before RunPod has the result. */
 const RESULT_WAIT_MS = 5_000;
 
@@ -36,7 +36,7 @@ export async function followRun(options: FollowOptions): Promise<number> {
   let bar: ReturnType<typeof createProgressBar> | undefined;
   let last = '';
   try {
-    for (let look = 1; ; look += 1) {
+    for (let look = 0; ; look += 1) {
       let run = await reader.read(id, signal);
       if (look % looksForAsking === 0 && !hasEnded(run)) {
         await askRunPod(place, run, signal);
@@ -63,16 +63,13 @@ export async function followRun(options: FollowOptions): Promise<number> {
 
 async function tellEnd({ id, place, io, signal }: FollowOptions): Promise<number> {
   const ended = await place.reader.read(id, signal);
-  await askRunPod(place, ended, signal, RESULT_WAIT_MS).catch((error: unknown) => {
-    signal.throwIfAborted();
-    place.runs.log.debug('RunPod was not asked for the result', { error });
-  });
+  await askRunPod(place, ended, signal, RESULT_WAIT_MS);
   const run = await place.reader.read(id, signal);
   io.result(run, endText(run));
   return run.status === 'completed' ? EXIT.ok : EXIT.runFailed;
 }
 
-/** What RunPod says of the run goes into its row. */
+/** What RunPod says of the run goes into its row. Where it does not answer, the row is all there is. */
 async function askRunPod(
   { runs }: Pick<Workplace, 'runs'>,
   { id, kind, runpod_job_id: jobId }: RunDetails,
@@ -81,8 +78,13 @@ async function askRunPod(
 ): Promise<void> {
   const endpoint = runs.endpoints[kind];
   if (endpoint === undefined || jobId === null) return;
-  const job = await endpoint.settled(jobId, waitMs, signal);
-  if (job !== undefined) await takeWord(runs, kind, id, job);
+  try {
+    const job = await endpoint.settled(jobId, waitMs, signal);
+    if (job !== undefined) await takeWord(runs, kind, id, job);
+  } catch (error) {
+    signal.throwIfAborted();
+    runs.log.warn('RunPod does not say how the run is', { error });
+  }
 }
 
 function hasEnded({ status }: Pick<RunDetails, 'status'>): boolean {

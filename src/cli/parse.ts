@@ -12,7 +12,7 @@ export interface Typed {
   json: boolean;
   help: boolean;
   version: boolean;
-  envFile: string | undefined;
+  settingsFile: string | undefined;
   /** Everything but the command's name. */
   rest: readonly string[];
 }
@@ -25,7 +25,7 @@ export function readCommand(argv: readonly string[], commands: readonly Command[
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
       version: { type: 'boolean' },
-      'env-file': { type: 'string' },
+      settings: { type: 'string' },
     },
     strict: false,
     tokens: true,
@@ -41,7 +41,7 @@ export function readCommand(argv: readonly string[], commands: readonly Command[
     json: values.json === true,
     help: values.help === true,
     version: values.version === true && command === undefined,
-    envFile: typeof values['env-file'] === 'string' ? values['env-file'] : undefined,
+    settingsFile: typeof values.settings === 'string' ? values.settings : undefined,
     rest: argv.filter((_, i) => i !== first?.index),
   };
 }

@@ -1,11 +1,14 @@
 import { InputError, messageOf, toHandlerError } from '../base/errors.ts';
-import type { Command } from './command.ts';
+import { stopOnSignals } from '../worker/signals.ts';
+import type { AnyCall, Command } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { EXIT } from './exit-codes.ts';
 import { commandHelp, describe, overview } from './help.ts';
 import { readCall, readCommand, type Typed } from './parse.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
+
+const QUIET = { warn: () => undefined, error: () => undefined };
 
 /** Runs what was typed. Whatever is wrong is told, in words and where JSON was asked for in JSON. @returns the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
@@ -22,7 +25,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function run({ command, help, version, envFile, rest }: Typed, io: Terminal): Promise<number> {
+async function run({ command, help, version, settingsFile, rest }: Typed, io: Terminal): Promise<number> {
   if (version) {
     const { version: text } = await (await import('./version.ts')).ownPackage();
     io.result({ version: text }, text);
@@ -41,14 +44,17 @@ async function run({ command, help, version, envFile, rest }: Typed, io: Termina
     return EXIT.ok;
   }
   const call = await readCall(command, rest);
-  if (envFile !== undefined) await loadSettings(envFile);
-  if (command.ownSignals)
-    return (await command.run({ ...call, io, signal: new AbortController().signal })) ?? 0;
-  const { SILENT_LOG } = await import('../base/log.ts');
-  const { stopOnSignals } = await import('../worker/signals.ts');
-  using stop = stopOnSignals(SILENT_LOG, { exit: (code) => process.exit(code) });
+  if (settingsFile !== undefined) await loadSettings(settingsFile);
+  return command.ownSignals
+    ? ((await command.run({ ...call, io, signal: new AbortController().signal })) ?? EXIT.ok)
+    : runUntilSignal(command, { ...call, io });
+}
+
+// The compiler leaves `import()` as it is written, `.ts` and all, in a function that has `using`: there is none in here.
+async function runUntilSignal(command: Command, call: Omit<AnyCall, 'signal'>): Promise<number> {
+  using stop = stopOnSignals(QUIET, { exit: (code) => process.exit(code) });
   try {
-    return (await command.run({ ...call, io, signal: stop.signal })) ?? EXIT.ok;
+    return (await command.run({ ...call, signal: stop.signal })) ?? EXIT.ok;
   } catch (error) {
     if (stop.exitCode === undefined) throw error;
     return stop.exitCode;
@@ -60,7 +66,7 @@ async function loadSettings(file: string): Promise<void> {
   try {
     loadSettingsFile(file);
   } catch (error) {
-    throw new UsageError(`--env-file: ${file} cannot be read: ${messageOf(error)}`);
+    throw new UsageError(`--settings: ${file} cannot be read: ${messageOf(error)}`);
   }
 }
 

@@ -5,6 +5,9 @@ import { embedBy, runAtEndpoint } from '../api/search/embed-image.ts';
 import { searchByCutout, searchByImage, type SearchResult } from '../api/search/search.ts';
 import { endpointOf } from '../api/runs/runs.ts';
 import { messageOf } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Settings } from '../base/settings.ts';
+import type { StatelessHere } from './handlers.ts';
 import { idOf } from './ids.ts';
 import { UsageError } from './usage-error.ts';
 import { openWorkplace } from './workplace.ts';
@@ -27,7 +30,7 @@ export async function searchFor(query: SearchFor): Promise<SearchResult> {
     return searchByCutout({ collection, limit, ...cutout }, parts);
   }
   const image = await readImage(what.image);
-  await using here = what.here ? (await import('./handlers.ts')).statelessHere(settings, log) : undefined;
+  await using here = what.here ? await embeddingHere(settings, log) : undefined;
   const embedImage = embedBy(here?.run ?? runAtEndpoint(endpointOf(runs, 'embedding')));
   const lookup = createLookup({ database, store }, signal);
   return await searchByImage(
@@ -35,6 +38,10 @@ export async function searchFor(query: SearchFor): Promise<SearchResult> {
     { collection, limit, model_id: modelId && idOf('--model-id', modelId) },
     { ...parts, lookup, embedImage },
   );
+}
+
+async function embeddingHere(settings: Settings, log: Log): Promise<StatelessHere> {
+  return (await import('./handlers.ts')).statelessHere(settings, log);
 }
 
 async function readImage(file: string): Promise<Uint8Array> {

@@ -41,7 +41,7 @@ export interface StopOptions {
  * a first one, the end of the process that started this one with a channel between them.
  */
 export function stopOnSignals(
-  log: Log,
+  log: Pick<Log, 'warn' | 'error'>,
   { signals = process, exit, child, graceMs }: StopOptions,
 ): StopOnSignals {
   const stop = new AbortController();

@@ -15,6 +15,9 @@ const CHECKS: Readonly<Record<string, (patient: Patient) => Promise<Finding[]>>>
   machine: checkMachine,
 };
 
+/** What answers at all answers in this time. */
+const LIMITS = { patienceMs: 0, timeoutMs: 8_000 };
+
 /** Everything that a job and this program need, looked at side by side, in the order in which it is told. */
 export async function* examine(
   signal: AbortSignal,
@@ -25,7 +28,7 @@ export async function* examine(
   const { settings } = look;
   yield* checkSettings(look);
   const looking = Object.entries(CHECKS).map(([name, check]) =>
-    check({ settings, signal }).catch((error: unknown) => {
+    check({ settings, limits: LIMITS, signal }).catch((error: unknown) => {
       signal.throwIfAborted();
       return [failed(name, error)];
     }),

@@ -16,11 +16,10 @@ export interface Finding {
 export interface Patient {
   /** Without those that are wrong. */
   settings: Settings;
+  /** How long a service has for one answer; it is asked once. */
+  limits: { patienceMs: number; timeoutMs: number };
   signal: AbortSignal;
 }
-
-/** One that answers at all answers in this time, and one that does not is not waited for. */
-export const LIMITS = { patienceMs: 0, timeoutMs: 8_000 } as const;
 
 /** What a check failed with, as a finding; advice by the error's code, where there is any. */
 export function failed(

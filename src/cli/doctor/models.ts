@@ -8,7 +8,7 @@ import { createHttp } from '../../http/http.ts';
 import { MODEL_TYPES } from '../../model/catalogue.ts';
 import { hubOptions } from '../../model/hub/hub.ts';
 import { whereIs, type Whereabouts } from '../../model/whereabouts.ts';
-import { LIMITS, type Finding, type Patient } from './finding.ts';
+import type { Finding, Patient } from './finding.ts';
 
 const CHECK = 'models';
 
@@ -26,9 +26,9 @@ export async function checkModels(patient: Patient): Promise<Finding[]> {
   return [...first, ...ofModel, await cacheFinding(patient)];
 }
 
-async function activeModels({ settings, signal }: Patient): Promise<ModelRow[] | Finding> {
+async function activeModels({ settings, limits, signal }: Patient): Promise<ModelRow[] | Finding> {
   try {
-    return await createLookup(connectStores(settings, 'this check', LIMITS), signal).activeModels();
+    return await createLookup(connectStores(settings, 'this check', limits), signal).activeModels();
   } catch (error) {
     signal.throwIfAborted();
     return { check: CHECK, status: 'skipped', detail: `which is active is not known: ${messageOf(error)}` };
@@ -47,14 +47,14 @@ async function fileFinding(
   }
   if (checkpoint_url !== null)
     return { check, status: 'ok', detail: 'is active, and a checkpoint of its own: a job fetches it' };
-  const { settings } = patient;
+  const { settings, limits } = patient;
   const http = createHttp({ allowPrivateHosts: settings.ALLOW_PRIVATE_HOSTS ?? false });
-  const signal = AbortSignal.any([patient.signal, AbortSignal.timeout(LIMITS.timeoutMs)]);
+  const signal = AbortSignal.any([patient.signal, AbortSignal.timeout(limits.timeoutMs)]);
   try {
     return { check, ...told(await whereIs(type, { settings, http, signal })) };
   } catch (error) {
     patient.signal.throwIfAborted();
-    const why = signal.aborted ? `the hub gave no answer within ${LIMITS.timeoutMs} ms` : messageOf(error);
+    const why = signal.aborted ? `the hub gave no answer within ${limits.timeoutMs} ms` : messageOf(error);
     const advice =
       'workers of their own network may reach it all the same; else set MODEL_DIR (docs/models.md)';
     return { check, status: 'warning', detail: `is active, and not to be had here: ${why}`, advice };

@@ -1,5 +1,5 @@
 import { describeServer } from '../../qdrant/describe-server.ts';
-import { failed, LIMITS, type Finding, type Patient } from './finding.ts';
+import { failed, type Finding, type Patient } from './finding.ts';
 
 const CHECK = 'qdrant';
 /** The first with the query API that searches use. */
@@ -12,14 +12,14 @@ const ADVICE = {
 };
 
 /** Reached with this key, not too old, and what it refuses in strict mode. */
-export async function checkQdrant({ settings, signal }: Patient): Promise<Finding[]> {
+export async function checkQdrant({ settings, limits, signal }: Patient): Promise<Finding[]> {
   const { QDRANT_URL: url, QDRANT_API_KEY: apiKey } = settings;
   if (url === undefined) {
     const advice = 'set QDRANT_URL and QDRANT_API_KEY; gpu-handlers local starts one to try';
     return [{ check: CHECK, status: 'failed', detail: 'is not set up', advice }];
   }
   try {
-    const { version, collections, strict } = await describeServer({ url, apiKey, ...LIMITS }, signal);
+    const { version, collections, strict } = await describeServer({ url, apiKey, ...limits }, signal);
     const detail = `${url} answers, takes the key, and holds ${collections.length} collections`;
     return [{ check: CHECK, status: 'ok', detail }, versionFinding(version), strictFinding(strict)];
   } catch (error) {

@@ -1,6 +1,6 @@
 import { connectEndpoint } from '../../api/runpod/endpoint.ts';
 import { JOBS_URL } from '../../api/runpod/endpoints.ts';
-import { failed, LIMITS, type Finding, type Patient } from './finding.ts';
+import { failed, type Finding, type Patient } from './finding.ts';
 
 const ENDPOINTS = [
   { variable: 'RUNPOD_ENDPOINT_EMBEDDING', runs: 'extractions' },
@@ -9,7 +9,7 @@ const ENDPOINTS = [
 const REACHING = "check this machine's way to the internet, and RUNPOD_JOBS_URL";
 
 /** Each endpoint that is set: there, with this key, and how it is. */
-export async function checkRunPod({ settings, signal }: Patient): Promise<Finding[]> {
+export async function checkRunPod({ settings, limits, signal }: Patient): Promise<Finding[]> {
   const { RUNPOD_API_KEY: apiKey, RUNPOD_JOBS_URL: jobsUrl = JOBS_URL } = settings;
   return Promise.all(
     ENDPOINTS.map(async ({ variable, runs }): Promise<Finding> => {
@@ -21,7 +21,7 @@ export async function checkRunPod({ settings, signal }: Patient): Promise<Findin
         return { check, status: 'skipped', detail: `${lacks} is not set`, advice };
       }
       try {
-        const endpoint = connectEndpoint({ id, apiKey, jobsUrl, ...LIMITS });
+        const endpoint = connectEndpoint({ id, apiKey, jobsUrl, ...limits });
         const { jobs, workers } = await endpoint.health(signal);
         const counts = Object.entries({ ...workers }).map(([state, count]) => `${count} ${state}`);
         const detail = `answers: ${jobs.inQueue} jobs wait, ${jobs.inProgress} run; workers: ${counts.join(', ')}`;

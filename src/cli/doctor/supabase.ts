@@ -6,7 +6,7 @@ import { StoreError } from '../../base/errors.ts';
 import { mapConcurrent } from '../../flow/streams.ts';
 import { createDatabase, type Database } from '../../supabase/database.ts';
 import { ownPackage } from '../version.ts';
-import { failed, LIMITS, type Finding, type Patient } from './finding.ts';
+import { failed, type Finding, type Patient } from './finding.ts';
 import { readMigrations } from './migrations.ts';
 
 const CHECK = 'supabase';
@@ -24,13 +24,13 @@ const OURS = new Set(['embedding_job_failures']);
 const ASKED_AT_ONCE = 4;
 
 /** Reached with this key, and what its tables lack. */
-export async function checkSupabase({ settings, signal }: Patient): Promise<Finding[]> {
+export async function checkSupabase({ settings, limits, signal }: Patient): Promise<Finding[]> {
   const { SUPABASE_URL: url, SUPABASE_SERVICE_ROLE_KEY: key } = settings;
   if (url === undefined || key === undefined) {
     const advice = 'set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY; gpu-handlers local starts one to try';
     return [{ check: CHECK, status: 'failed', detail: 'is not set up', advice }];
   }
-  const database = createDatabase({ url, key, ...LIMITS });
+  const database = createDatabase({ url, key, ...limits });
   try {
     // Any answer will do; whether the table is there is told below.
     await database
