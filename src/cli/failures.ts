@@ -12,10 +12,16 @@ export async function tellFailures(options: {
   signal: AbortSignal;
 }): Promise<void> {
   const { id, place, io, signal } = options;
-  await place.reader.read(id, signal);
+  const isWhole = (await place.reader.read(id, signal)).shard_count !== null;
   let after: number | undefined;
   for (;;) {
-    const page: Failure[] = await listFailures(place.database, { jobId: id, limit: PAGE, after, signal });
+    const page: Failure[] = await listFailures(place.database, {
+      jobId: id,
+      isWhole,
+      limit: PAGE,
+      after,
+      signal,
+    });
     for (const failure of page) io.result(failure, textOf(failure));
     if (after === undefined && page.length === 0) io.note('No image of this run failed.');
     after = page.at(-1)?.id;

@@ -36,10 +36,17 @@ export function runText(run: RunDetails): string {
     created: whenText(run.created_at),
     took: took === undefined ? null : timeText(took),
     'RunPod job': run.runpod_job_id,
+    shards: shardsText(run),
   };
   const told = Object.entries(lines).filter(([, value]) => value !== null && value !== '');
   const results = resultLines(run.result).map((line) => `  ${line}`);
   return [...told.map(([name, value]) => `${`${name}:`.padEnd(13)}${value ?? ''}`), ...results].join('\n');
+}
+
+/** Of a divided run: how many of its jobs are in which state. */
+function shardsText({ shards }: RunDetails): string {
+  const byState = Map.groupBy(shards, ({ status }) => status);
+  return [...byState].map(([status, some]) => `${some.length} ${status}`).join(', ');
 }
 
 /** How a run that was followed has ended. */

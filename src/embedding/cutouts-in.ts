@@ -1,13 +1,13 @@
 import type { VectorStore } from '../qdrant/store.ts';
 import type { PointedImage } from './image-ref.ts';
-import type { CollectionTally } from './tally.ts';
+import type { Filled } from './targets.ts';
 
 /** Rows that are marked with one request. */
 const PAGE = 1_000;
 
 /** The cutouts that have a point in these collections, as their points name them. */
 export async function* cutoutsIn(
-  collections: ReadonlyMap<string, CollectionTally>,
+  collections: ReadonlyMap<string, Filled>,
   store: VectorStore,
   signal: AbortSignal,
 ): AsyncGenerator<PointedImage[]> {

@@ -2,6 +2,7 @@ import type { InputIssue } from '../base/errors.ts';
 import { pairIssue } from '../job/pairs.ts';
 import { MAX_REBUILT_NAME } from '../qdrant/rebuild/names.ts';
 import type { EmbeddingInput, SourceConfig } from './input-schema.ts';
+import { rangesOf, shardIssues } from './shard.ts';
 
 type Fields = Omit<EmbeddingInput, 'unknownKeys'>;
 
@@ -84,9 +85,14 @@ function sourceIssues(source: SourceConfig, fallback: string | undefined): Input
   if (source.type !== 'products' && (source.cutout_collection ?? fallback) === undefined) {
     needs('cutout_collection', 'a collection here or in collection_name');
   }
-  const { filters } = source;
+  const { filters, shard } = source;
+  const reads = rangesOf(source);
+  if (shard !== undefined) {
+    for (const { key, message } of shardIssues(shard, reads))
+      issues.push({ key: `source_config.shard.${key}`, message });
+  }
   // Which products is of no matter where only cutouts are asked for, and not by their products.
-  if (source.type === 'cutouts' && !filters.include_matched_cutouts) return issues;
+  if (!reads.products) return issues;
   const missing = productIssues(filters).map(({ key, message }) => ({
     key: `source_config.filters.${key}`,
     message,

@@ -15,6 +15,7 @@ import {
 import { MODEL_TYPES } from '../model/catalogue.ts';
 import { checkpointUrl, collectionName } from './input-fields.ts';
 import { PRODUCT_FILTER } from './input-filter.ts';
+import { SHARD } from './shard.ts';
 
 const OBJECT = { error: 'expected an object' };
 /** What Qdrant takes as a vector's length. */
@@ -78,6 +79,7 @@ export const SOURCE_CONFIG = z.object(
     frame_interval: wholeNumber(1).default(5).describe('For `interval`: every so-many-th frame.'),
     product_collection: collectionName().optional().describe('Where products go; else collection_name.'),
     cutout_collection: collectionName().optional().describe('Where cutouts go; else collection_name.'),
+    shard: SHARD.optional().describe('Only this part of what is listed: the others are other jobs.'),
   },
   OBJECT,
 );

@@ -1,7 +1,8 @@
-import { beginRebuild, checkRebuild, type Rebuild } from '../qdrant/rebuild/begin.ts';
+import { beginRebuild, checkRebuild } from '../qdrant/rebuild/begin.ts';
 import { fillingStore } from '../qdrant/rebuild/filling-store.ts';
 import { finishRebuild } from '../qdrant/rebuild/finish.ts';
-import { rebuildTarget } from '../qdrant/rebuild/names.ts';
+import { rebuildTarget, servingOf, type Rebuild } from '../qdrant/rebuild/names.ts';
+import { refuseEmpty } from '../qdrant/rebuild/verify.ts';
 import type { PointId, VectorStore } from '../qdrant/store.ts';
 import type { EmbeddingInput } from './input.ts';
 import type { JobTargets } from './targets.ts';
@@ -31,12 +32,23 @@ export function rebuiltTargets(options: RebuiltTargetsOptions): JobTargets {
       return isServing;
     },
     check: (signal) => checkRebuild({ store, rebuild, names, signal }),
-    begin: (size, signal) => beginRebuild({ store, rebuild, names, signal }, size),
+    async begin(size, counts, signal) {
+      if (options.rebuild.switch) {
+        const there = await store.names(signal);
+        for (const name of names) {
+          const serving = servingOf(there, name);
+          const target = rebuildTarget(name, rebuild.id);
+          if (counts.get(name) === 0 && serving !== target.fill)
+            await refuseEmpty(target, serving, { store, signal });
+        }
+      }
+      await beginRebuild({ store, rebuild, names, signal }, size);
+    },
     met(refs) {
       for (const { collection, pointId } of refs) samples.get(collection)?.take(pointId);
     },
-    async finish({ collections, ...end }) {
-      if (!options.rebuild.switch) return undefined;
+    async finish({ collections, together = false, ...end }) {
+      if (!options.rebuild.switch && !together) return undefined;
       const parts = new Map(
         names.map((name) => {
           const { points_written: points = 0, failed = 0 } = collections.get(name) ?? {};

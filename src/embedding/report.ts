@@ -18,6 +18,7 @@ import { createCutoutMarker, type CutoutMarker } from './mark-cutouts.ts';
 import { outputOf, type EmbeddingOutput } from './output.ts';
 import { createTally, type Tally } from './tally.ts';
 import type { JobTargets } from './targets.ts';
+import { fillShard, hasWholeEnded } from './whole.ts';
 
 export interface ReportOptions {
   input: EmbeddingInput & { job_id: string };
@@ -75,6 +76,7 @@ const SETTLE_STOPPED_MS = 5_000;
 
 export function openReport({ input, database, targets, context, stats }: ReportOptions): Report {
   const { log } = context;
+  const shard = input.source_config?.shard;
   const begun = performance.now();
   const tally = createTally();
   const skipped = createListingTally();
@@ -128,8 +130,11 @@ export function openReport({ input, database, targets, context, stats }: ReportO
     for (const [name, { points_written: processed, failed }] of tally.collections) {
       log.info(`[${name}] Complete: ${processed} processed, ${failed} failed`, { processed, failed });
     }
-    if (!targets.isServing) return;
-    await writeCollectionRows(tally.collections, {
+    if (targets.isServing) await countCollections(signal);
+  };
+
+  const countCollections = (signal: AbortSignal): Promise<void> =>
+    writeCollectionRows(tally.collections, {
       database,
       store: targets.store,
       input,
@@ -137,6 +142,16 @@ export function openReport({ input, database, targets, context, stats }: ReportO
       warn,
       signal,
     });
+
+  /** What shards counted side by side may be behind what the last of them has written. */
+  const settleWhole = async (limitMs: number): Promise<void> => {
+    if (shard === undefined || model === undefined || !targets.isServing) return;
+    using limit = timeLimit(limitMs, undefined, outOfTime);
+    try {
+      if (await hasWholeEnded(database, input.job_id, limit.signal)) await countCollections(limit.signal);
+    } catch (error) {
+      warn(`whether this is the last shard could not be read: ${messageOf(error)}`);
+    }
   };
 
   /** Cutouts are marked when searches see their points; those of a collection that is filled anew, all in the end. */
@@ -210,29 +225,29 @@ export function openReport({ input, database, targets, context, stats }: ReportO
       await marks.markTogether(refs.filter(({ marked }) => marked === false));
     },
     async serve() {
-      const error = allFailed(tally, skipped);
+      const error = allFailed(tally, skipped, shard !== undefined);
       if (model === undefined || (error !== undefined && targets.isServing)) return;
       if (error !== undefined) throw error;
       const { signal, lateSignal } = stop;
       const confirm = async (): Promise<void> => row?.confirm();
-      rebuilt = await targets.finish({
-        collections: tally.collections,
-        model,
-        confirm,
-        warn,
-        signal,
-        lateSignal,
-      });
+      const isPart = shard !== undefined && !targets.isServing;
+      const all = isPart
+        ? await fillShard({ database, jobId: input.job_id, lease: row?.lease, signal }, tally.collections)
+        : tally.collections;
+      // Another shard will be the last.
+      if (all === undefined) return;
+      const end = { collections: all, together: isPart, model, confirm, warn, signal, lateSignal };
+      rebuilt = await targets.finish(end);
       if (rebuilt === undefined) return;
-      for await (const cutouts of cutoutsIn(tally.collections, targets.store, signal))
-        await marks.mark(cutouts);
+      for await (const cutouts of cutoutsIn(all, targets.store, signal)) await marks.mark(cutouts);
     },
     async complete() {
       tally.close();
       await settle(SETTLE_MS);
-      const error = allFailed(tally, skipped);
+      const error = allFailed(tally, skipped, shard !== undefined);
       if (tally.total === 0) warn('the job found no images to embed');
       await endRow(error === undefined ? 'completed' : 'failed', error?.message).finally(close);
+      await settleWhole(SETTLE_MS);
       return output(error === undefined ? 'success' : 'error', error);
     },
     async abandon(thrown) {
@@ -259,6 +274,7 @@ export function openReport({ input, database, targets, context, stats }: ReportO
       const cancelled = error.code === 'cancelled';
       await (cancelled ? endRow('cancelled') : endRow('failed', error.message));
       close();
+      await settleWhole(SETTLE_STOPPED_MS);
       return output(cancelled ? 'cancelled' : 'error', error);
     },
   };
@@ -268,9 +284,13 @@ function outOfTime(): HandlerError {
   return new HandlerError('timeout', 'there was no time left for it');
 }
 
+/** All of a few images may be broken: in a part of a run that says nothing of the others. */
+const MANY = 100;
+
 /** Undefined as long as anything is in the collections, from this run or from one before it. */
-function allFailed(tally: Tally, skipped: ListingTally): HandlerError | undefined {
+function allFailed(tally: Tally, skipped: ListingTally, isPart: boolean): HandlerError | undefined {
   if (tally.failed === 0 || tally.processed > 0 || skipped.already_in_collection > 0) return undefined;
+  if (isPart && tally.failed < MANY) return undefined;
   const codes = Object.entries(tally.failedByCode).map(([code, n]) => `${code}: ${n}`);
   const hint = tally.failedByCode.blocked_address === tally.failed ? '; see ALLOW_PRIVATE_HOSTS' : '';
   return new HandlerError(

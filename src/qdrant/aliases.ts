@@ -14,10 +14,13 @@ export async function readNames(
   connection: Connection,
   signal: AbortSignal | undefined,
 ): Promise<StoreNames> {
-  const [aliases, { collections }] = await Promise.all([
-    readAliases(connection, signal),
-    connection.call('listing the collections', (api, init) => api.getCollections({}, init), signal),
-  ]);
+  const { collections } = await connection.call(
+    'listing the collections',
+    (api, init) => api.getCollections({}, init),
+    signal,
+  );
+  // Afterwards: of a collection that is made beside an alias of its own, set first, nobody sees the one alone.
+  const aliases = await readAliases(connection, signal);
   return { collections: new Set(collections.map(({ name }) => name)), aliases };
 }
 

@@ -127,8 +127,14 @@ describe.each(PURPOSES)('any %s request', (purpose) => {
         expect(job.job_id).toBe(JOB_ID);
         const { resolved } = plan;
         const finds = resolved.purpose === 'matching' ? MATCHING : COMBINED;
-        // What the sender wrote is in what was resolved, name by name.
-        expect(Object.keys(finds)).toEqual(expect.arrayContaining(Object.keys(body)));
+        // What the sender wrote is in what was resolved, name by name; into how many jobs it goes is said beside it.
+        const { shards, images_per_shard, ...asked } = body;
+        expect(Object.keys(finds)).toEqual(expect.arrayContaining(Object.keys(asked)));
+        const division = {
+          ...(shards !== undefined && { shards }),
+          ...(images_per_shard !== undefined && { images_per_shard }),
+        };
+        expect(plan.division ?? {}).toEqual(division);
         for (const [field, found] of Object.entries(finds)) {
           const value = (resolved as Record<string, unknown>)[field];
           if (value === undefined) continue;
@@ -150,7 +156,8 @@ describe.each(PURPOSES)('any %s request', (purpose) => {
           expect([field, request[field as keyof ExtractionRequest]]).toEqual([field, asRead(field, value)]);
         }
         expect(request.model).toEqual(asRead('model', model ?? { active: true }));
-        expect(resolved).toMatchObject({ ...request, model: {} });
+        const { shards: _, images_per_shard: __, ...asked } = request;
+        expect(resolved).toMatchObject({ ...asked, model: {} });
       }),
       { numRuns: 100 },
     );

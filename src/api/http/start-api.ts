@@ -55,7 +55,7 @@ export async function startApi({ settings, version, log, runStateless }: ApiOpti
     settings,
     database,
     endpoints,
-    onResult: (kind, id, job) => metrics.runEnded(kind, id, job),
+    onResult: (run, job) => metrics.runEnded(run, job),
     log,
   });
   const stateless = runStateless ?? (endpoints.embedding && runAtEndpoint(endpoints.embedding));

@@ -5,8 +5,11 @@ import { to, type FieldMap, type PathOf } from './field-map.ts';
 
 export type ExtractionPath = PathOf<Omit<EmbeddingInput, 'unknownKeys'>>;
 
+/** Says into how many jobs the request goes, and stands in none of them. */
+type Dividing = Pick<CombinedRequest, 'shards' | 'images_per_shard'>;
+
 /** A request with everything that had to be looked up: its model is found, its collections have names. */
-type Resolved<R> = Omit<R, 'model'> & { model: ChosenModel };
+type Resolved<R> = Omit<R, 'model' | keyof Dividing> & { model: ChosenModel };
 export type ResolvedMatching = Resolved<MatchingRequest>;
 export type ResolvedCombined = Resolved<CombinedRequest> & { collection_name: string };
 export type ResolvedExtraction = ResolvedMatching | ResolvedCombined;

@@ -1,4 +1,5 @@
 import { InputError } from '../../base/errors.ts';
+import type { Division } from '../../embedding/divide/divide.ts';
 import { parseEmbeddingInput } from '../../embedding/input.ts';
 import type { CombinedRequest, ExtractionRequest, MatchingRequest, Purpose } from '../requests/extraction.ts';
 import { chooseModel, type ChosenModel } from './choose-model.ts';
@@ -16,6 +17,8 @@ export interface ExtractionPlan {
   /** Names that stand for what the job has filled when it is completed. */
   collections: string[];
   resolved: ResolvedExtraction;
+  /** Absent: one job does it all. */
+  division?: Division | undefined;
 }
 
 export interface PlanOptions {
@@ -36,22 +39,29 @@ export async function planExtraction(
     datasetOf(request, lookup),
   ]);
   const { collection_mode: mode, purpose } = request;
+  const division = divisionOf(request);
+  const { shards: _, images_per_shard: __, ...asked } = request;
   const check = { lookup, mode, size: model.embedding_dim };
-  if (request.purpose === 'matching') {
-    const names = matchingNames(request, model);
+  if (asked.purpose === 'matching') {
+    const names = matchingNames(asked, model);
     await checkCollections(names, check);
     const collections = [...new Set(Object.values(names))];
-    return { purpose, model, mode, collections, resolved: { ...request, model, ...names } };
+    return { purpose, model, mode, collections, resolved: { ...asked, model, ...names }, division };
   }
-  const name = request.collection_name ?? combinedName(request, model, dataset);
+  const name = asked.collection_name ?? combinedName(asked, model, dataset);
   await checkCollections({ collection_name: name }, check);
-  const resolved = { ...request, model, collection_name: name };
-  return { purpose, model, mode, collections: [name], resolved };
+  const resolved = { ...asked, model, collection_name: name };
+  return { purpose, model, mode, collections: [name], resolved, division };
+}
+
+function divisionOf({ shards, images_per_shard }: ExtractionRequest): Division | undefined {
+  if (shards !== undefined) return { shards };
+  return images_per_shard === undefined ? undefined : { images_per_shard };
 }
 
 /** Only those that the job writes to. */
 function matchingNames(
-  request: MatchingRequest,
+  request: Omit<MatchingRequest, 'shards' | 'images_per_shard'>,
   { slug }: ChosenModel,
 ): Partial<Record<'product_collection' | 'cutout_collection', string>> {
   const { source, product_collection: products, cutout_collection: cutouts } = request;
@@ -63,7 +73,7 @@ function matchingNames(
 
 /** `training_{model}`, `evaluation_{dataset}_{model}`, `production_{model}`. */
 function combinedName(
-  { purpose, product_source: source }: CombinedRequest,
+  { purpose, product_source: source }: Pick<CombinedRequest, 'purpose' | 'product_source'>,
   { slug }: ChosenModel,
   dataset: string | undefined,
 ): string {
@@ -110,11 +120,14 @@ export function extractionInput(
     parseEmbeddingInput(input);
     return input;
   } catch (error) {
-    throw error instanceof InputError ? inTheRequestsWords(error, resolved) : error;
+    throw inTheRequestsWords(error, resolved);
   }
 }
 
-function inTheRequestsWords(error: InputError, resolved: ResolvedExtraction): InputError {
+/** What is wrong with a job's input, by the name of the request's field; any other error as it is. */
+export function inTheRequestsWords(error: unknown, resolved: ResolvedExtraction): unknown {
+  if (!(error instanceof InputError)) return error;
+
   const fieldOf = (path: string): string | undefined =>
     resolved.purpose === 'matching'
       ? fieldAt(path, resolved, MATCHING_FIELDS)

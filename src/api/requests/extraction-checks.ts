@@ -5,11 +5,21 @@ import { modelIssues } from './model-choice.ts';
 
 /** What does not go together: a choice without what it needs, and fields that nobody would read. */
 export function extractionIssues(request: ExtractionRequest): InputIssue[] {
-  return [...modelIssues(request.model), ...productsIssues(request), ...unreadIssues(request)];
+  return [
+    ...modelIssues(request.model),
+    ...productsIssues(request),
+    ...unreadIssues(request),
+    ...shardsIssues(request),
+  ];
 }
 
 function productsIssues(request: ExtractionRequest): InputIssue[] {
   return readsProducts(request) ? productIssues(request) : [];
+}
+
+function shardsIssues({ shards, images_per_shard: images }: ExtractionRequest): InputIssue[] {
+  if (shards === undefined || images === undefined) return [];
+  return [{ key: 'images_per_shard', message: 'says again what shards says; expected one of the two' }];
 }
 
 /** Products are of no matter where only cutouts are asked for, and not by their products. */

@@ -3,11 +3,12 @@ import { z } from 'zod';
 import {
   EMBEDDING_FIELDS,
   FILTERS,
+  MAX_SHARDS,
   PRODUCT_CONDITIONS,
   REBUILD,
   SOURCE_CONFIG,
 } from '../../embedding/input.ts';
-import { oneOf, yesOrNo } from '../../job/fields.ts';
+import { oneOf, wholeNumber, yesOrNo } from '../../job/fields.ts';
 import { MODEL_CHOICE } from './model-choice.ts';
 
 const JOB = EMBEDDING_FIELDS.shape;
@@ -91,6 +92,12 @@ function fieldsFor<const P extends Purpose>(purpose: P, defaults: Defaults) {
       "True: write also into a collection that holds another model's vectors.",
     ),
     batch_size: JOB.batch_size.describe('Images in one run of the model.'),
+    shards: wholeNumber(1, MAX_SHARDS)
+      .optional()
+      .describe('Into how many jobs the run is divided, at most: each reads its part of the rows.'),
+    images_per_shard: wholeNumber(1)
+      .optional()
+      .describe('In place of shards: about how many images each of the jobs is to have.'),
   };
 }
 

@@ -3,7 +3,7 @@ import { RUN_ID, idOf } from '../ids.ts';
 
 export const cancel = defineCommand({
   name: 'cancel',
-  summary: 'Cancel a run: its row, then its job at RunPod',
+  summary: 'Cancel a run: its row, then its job at RunPod, or those of all its shards',
   positionals: { id: RUN_ID },
   async run({ args, io }) {
     const id = idOf('ID', args.id);

@@ -77,7 +77,8 @@ async function submit(
 }
 
 /** Waits until RunPod's API says that the job has ended so. */
-async function until(jobId: string, state: string): Promise<void> {
+async function until(jobId: string | null, state: string): Promise<void> {
+  if (jobId === null) throw new TypeError('the run has no job');
   for (;;) {
     const job = await endpoint.status(jobId);
     if (job?.status === state) return;

@@ -92,6 +92,8 @@ const COMMON: Fields<Common> = {
   append_trust_points: fc.boolean(),
   allow_mixed_models: fc.boolean(),
   batch_size: fc.integer({ min: 1, max: 1_024 }),
+  shards: fc.integer({ min: 1, max: 500 }),
+  images_per_shard: fc.integer({ min: 1 }),
 };
 const MATCHING: Fields<Omit<MatchingRequest, 'purpose'>> = {
   ...COMMON,
@@ -136,6 +138,7 @@ export function anyRequest(purpose: Purpose): fc.Arbitrary<Body> {
     const mode = body.collection_mode ?? 'create';
     if (mode !== 'replace') unread.push('keep_replaced');
     if (mode === 'append') unread.push('max_failed_share');
+    if (body.shards !== undefined) unread.push('images_per_shard');
     const needed = readsProducts === true ? SELECTORS[productSource as keyof typeof SELECTORS] : undefined;
     const needs = needed === undefined ? {} : { [needed]: full[needed] };
     return Object.fromEntries(Object.entries({ ...body, ...needs }).filter(([key]) => !unread.includes(key)));
