@@ -7,6 +7,7 @@ import { leaseModel } from '../src/embedding/job-model.ts';
 import { withSpans } from '../src/embedding/job-spans.ts';
 import { createJobStats, type JobStats } from '../src/embedding/job-stats.ts';
 import type { EmbeddingOutput } from '../src/embedding/output.ts';
+import { openTargets } from '../src/embedding/open-targets.ts';
 import { planExtraction } from '../src/embedding/plan.ts';
 import { openReport } from '../src/embedding/report.ts';
 import { createSigner } from '../src/job/sign.ts';
@@ -58,16 +59,13 @@ function isStored(input: EmbeddingInput): input is StoredInput {
 }
 
 /** A job with a row: the vectors go to Qdrant, the progress to Supabase. */
-async function embedAndStore(
-  input: StoredInput,
-  { context, tools, stats }: JobParts,
-): Promise<EmbeddingOutput> {
+async function embedAndStore(input: StoredInput, parts: JobParts): Promise<EmbeddingOutput> {
+  const { context, tools, stats } = parts;
   const credentials = resolveCredentials(input, tools.settings);
-  const { patienceMs } = tools;
-  const again = (side: 'supabase' | 'qdrant') => ({ patienceMs, onRetry: () => stats.retried(side) });
-  const database = createDatabase({ ...credentials.supabase, ...again('supabase') });
-  const store = createVectorStore({ ...credentials.qdrant, ...again('qdrant') });
-  const report = openReport({ input, database, store, context, stats });
+  const database = createDatabase({ ...credentials.supabase, ...retriesOf('supabase', parts) });
+  const store = createVectorStore({ ...credentials.qdrant, ...retriesOf('qdrant', parts) });
+  const targets = openTargets({ input, store });
+  const report = openReport({ input, database, targets, context, stats });
   const { log } = context;
   const { signal, skipped, warn, mark, resumed } = report;
   try {
@@ -75,10 +73,11 @@ async function embedAndStore(
     const sign = createSigner(database);
     await using lease = await leaseModel({ input, tools, sign, log, signal });
     const { model } = lease;
-    const stores = { database, store };
-    const plan = await planExtraction({ input, ...stores, model, skipped, mark, resumed, warn, log, signal });
+    const told = { skipped, mark, resumed, warn, log };
+    const plan = await planExtraction({ input, database, targets, model, ...told, signal });
     report.planned(model, plan.counts);
-    const write = createPointWriter({ store, model: model.fingerprint, jobId: input.job_id, report, log });
+    const written = { model: model.fingerprint, jobId: input.job_id };
+    const write = createPointWriter({ store: targets.store, ...written, report, log });
     await extract({
       ...stagesOf(tools, sign),
       images: plan.images,
@@ -91,6 +90,7 @@ async function embedAndStore(
       signal: report.endSignal,
       drain: signal,
     });
+    await report.serve();
   } catch (error) {
     return await report.abandon(error);
   }
@@ -98,12 +98,11 @@ async function embedAndStore(
 }
 
 /** A job without a row: the vectors are its output, and nothing is written anywhere. */
-async function embedAndReturn(
-  input: EmbeddingInput,
-  { context: { log, signal }, tools, stats }: JobParts,
-): Promise<StatelessOutput> {
+async function embedAndReturn(input: EmbeddingInput, parts: JobParts): Promise<StatelessOutput> {
+  const { context, tools, stats } = parts;
+  const { log, signal } = context;
   const supabase = optionalSupabase(input, tools.settings);
-  const sign = createSigner(supabase && createDatabase(supabase));
+  const sign = createSigner(supabase && createDatabase({ ...supabase, ...retriesOf('supabase', parts) }));
   const { output, ...sink } = createStatelessSink(input.images ?? [], { stats, log });
   await using lease = await leaseModel({ input, tools, sign, log, signal });
   const { model } = lease;
@@ -114,6 +113,11 @@ async function embedAndReturn(
     return output(model, 'cancelled');
   }
   return output(model);
+}
+
+/** How long a store is asked again, and who counts it. */
+function retriesOf(side: 'supabase' | 'qdrant', { tools: { patienceMs }, stats }: JobParts) {
+  return { patienceMs, onRetry: () => stats.retried(side) };
 }
 
 await runIfMain(import.meta.url, handler, { fitnessChecks: embeddingFitness() });

@@ -11,7 +11,7 @@ export {
 } from './requests/extraction.ts';
 export type { RequestKind } from './requests/request-kind.ts';
 export type { ChosenModel } from './plan/choose-model.ts';
-export type { CollectionMode, Target } from './plan/collections.ts';
+export type { CollectionMode } from './plan/collections.ts';
 export { createLookup, type LabelledDataset, type Lookup, type ModelRow } from './plan/lookup.ts';
 export {
   classificationInput,
@@ -34,6 +34,7 @@ export {
   type RunPodJob,
 } from './runpod/endpoint.ts';
 export { cancelRun, type CancelledRun } from './runs/cancel.ts';
+export { sweepLeftovers, type Swept } from './runs/leftovers.ts';
 export { keepReconciling, reconcile, takeWord, type Reconciled } from './runs/reconcile.ts';
 export { retryFailed } from './runs/retry-failed.ts';
 export type { RunKindName } from './runs/run-kinds.ts';

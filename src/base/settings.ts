@@ -6,6 +6,11 @@ const flag = z
   .enum(['0', '1', 'true', 'false'], { error: 'expected 0 or 1' })
   .optional()
   .transform((v) => (v === undefined ? undefined : v === '1' || v === 'true'));
+/** As the hub's own tools read theirs: whatever does not say yes says no. */
+const hubFlag = z
+  .string()
+  .optional()
+  .transform((v) => (v === undefined ? undefined : ['1', 'on', 'yes', 'true'].includes(v.toLowerCase())));
 const address = z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional();
 const secret = z.string().min(1).optional();
 /** Keys of callers, with commas between them; long enough not to be guessed. */
@@ -54,7 +59,7 @@ export const SETTINGS_SCHEMA = z.object({
   HF_ENDPOINT: address,
   HF_HOME: z.string().min(1).optional(),
   HF_HUB_CACHE: z.string().min(1).optional(),
-  HF_HUB_OFFLINE: flag,
+  HF_HUB_OFFLINE: hubFlag,
   MODEL_DIR: z.string().min(1).optional(),
   ONNX_PROVIDERS: z
     .string()
@@ -121,6 +126,30 @@ export type ExecutionProvider = Settings['ONNX_PROVIDERS'][number];
 export function readSettings(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Settings {
+  const { settings, faults } = lookAtSettings(environment);
+  if (faults.length === 0) return settings;
+  const said = faults.map(({ name, message }) => `${name}: ${message}`).join('; ');
+  throw new SettingsError(`environment variables are wrong: ${said}`);
+}
+
+interface SettingFault {
+  name: string;
+  message: string;
+}
+
+export interface SettingsLook {
+  /** Without those that are wrong. */
+  settings: Settings;
+  faults: SettingFault[];
+  /** All variables that are set, whoever reads them. */
+  names: string[];
+}
+
+/** As `readSettings`, with what is wrong told apart from the rest. */
+export function lookAtSettings(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): SettingsLook {
+  const names = Object.keys(environment);
   const present = Object.fromEntries(
     Object.keys(SETTINGS_SCHEMA.shape).flatMap((key) => {
       const value = environment[key]?.trim();
@@ -128,9 +157,34 @@ export function readSettings(
     }),
   );
   const result = SETTINGS_SCHEMA.safeParse(present);
-  if (result.success) return result.data;
-  const faults = result.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`);
-  throw new SettingsError(`environment variables are wrong: ${faults.join('; ')}`);
+  if (result.success) return { settings: result.data, faults: [], names };
+  const faults = result.error.issues.map(({ path, message }) => ({ name: String(path[0]), message }));
+  const wrong = new Set(faults.map(({ name }) => name));
+  const right = Object.fromEntries(Object.entries(present).filter(([key]) => !wrong.has(key)));
+  return { settings: SETTINGS_SCHEMA.parse(right), faults, names };
+}
+
+/** The settings that somebody cannot do without. @throws SettingsError that names all that are missing. */
+export function requireSettings<const K extends keyof Settings>(
+  settings: Settings,
+  keys: readonly K[],
+  who: string,
+): Settings & { [P in K]: NonNullable<Settings[P]> } {
+  if (hasAll(settings, keys)) return settings;
+  const missing = keys.filter((key) => settings[key] === undefined).join(', ');
+  throw new SettingsError(`${who} needs ${missing}; .env.example says what they are`);
+}
+
+function hasAll<K extends keyof Settings>(
+  settings: Settings,
+  keys: readonly K[],
+): settings is Settings & { [P in K]: NonNullable<Settings[P]> } {
+  return keys.every((key) => settings[key] !== undefined);
+}
+
+/** Takes settings from a file too, as `node --env-file` does: what the environment has already stays. */
+export function loadSettingsFile(file: string): void {
+  process.loadEnvFile(file);
 }
 
 /** The environment of a process that this one starts: its own, with these variables changed. */

@@ -79,6 +79,8 @@ export interface Report {
 }
 
 const SETTLE_MS = 60_000;
+/** A database that takes longer to say whose the row is says nothing. */
+const CONFIRM_LIMIT_MS = 5_000;
 const SETTLE_STOPPED_MS = 5_000;
 const ERROR_MESSAGE_CHARS = 1_000;
 const TRACEBACK_CHARS = 8_000;
@@ -182,10 +184,10 @@ export function openReport({ input, place, context }: ReportOptions): Report {
     get isInterrupted() {
       return stop.reason?.code === 'shutdown' || stop.reason?.code === 'superseded';
     },
-    confirm: async () => row?.confirm(),
+    confirm: async () => row?.confirm(CONFIRM_LIMIT_MS),
     async complete({ model_url, onnx_url }) {
       await flush(SETTLE_MS, stop.endSignal);
-      await row?.confirm();
+      await row?.confirm(CONFIRM_LIMIT_MS);
       if (stop.reason !== undefined && stop.reason.code !== 'shutdown') throw stop.reason;
       // An earlier run of the job may have written on until it learnt of this one.
       await epochRows.clearAfter(epochsDone);

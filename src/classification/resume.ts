@@ -1,12 +1,10 @@
-import { rm, stat } from 'node:fs/promises';
-import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 
 import { HandlerError, messageOf, ModelError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { retry } from '../flow/retry.ts';
 import type { Http } from '../http/http.ts';
+import { saveFile } from '../http/save.ts';
 import type { SignPaths } from '../job/sign.ts';
 import type { StoredFile } from '../job/stored-file.ts';
 import { MODEL_BUCKET } from './artefacts.ts';
@@ -96,19 +94,13 @@ async function fetchTo(
   }
   const path = join(folder, FETCHED);
   try {
-    await retry(
-      () =>
-        http.stream(address, { maxBytes: MAX_CHECKPOINT_BYTES, signal }, ({ body }) =>
-          pipeline(body, createWriteStream(path)),
-        ),
-      { signal },
-    );
+    const { size } = await saveFile(address, path, { http, maxBytes: MAX_CHECKPOINT_BYTES, signal });
+    return size === 0 ? undefined : path;
   } catch (error) {
     await rm(path, { force: true });
     if (error instanceof HandlerError && error.code === 'http_404') return undefined;
     throw error;
   }
-  return (await stat(path)).size === 0 ? undefined : path;
 }
 
 /** An id is a run's own checkpoint; a path begins with its bucket, or lies in that of the models. */

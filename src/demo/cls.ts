@@ -12,7 +12,7 @@ import { labelledCutouts, shuffledLabels, type LabelledCutouts } from './cls-dat
 import { readCommandLine } from './command-line.ts';
 import { runJob } from './run-job.ts';
 import { serveHandler } from './serve-handler.ts';
-import { startShelfCloud } from './shelf-cloud.ts';
+import { startShelfCloud } from '../cli/shelf-cloud.ts';
 
 /** `npm run demo:cls`: products of the sample shelf as classes, their cutouts as images; and a control. */
 const EPOCHS = 10;

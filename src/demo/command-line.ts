@@ -9,7 +9,7 @@ export interface CommandLine {
 
 const DEFAULT_FOLDER = '.local';
 
-/** The options that the demo and the local cloud share. Prints the usage and ends the process where they are wrong. */
+/** The options of the demos. Prints the usage and ends the process where they are wrong. */
 export function readCommandLine(usage: string): CommandLine {
   const options = {
     json: { type: 'boolean', default: false },
@@ -30,7 +30,7 @@ export function readCommandLine(usage: string): CommandLine {
 function usageOf(usage: string): string {
   return `${usage}
 
-  --json            one line of JSON at the end, or at the start of what stays
+  --json            one line of JSON at the end
   --folder FOLDER   where everything is kept (default: ${DEFAULT_FOLDER})
 `;
 }

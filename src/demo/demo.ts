@@ -9,11 +9,11 @@ import { createDatabase } from '../supabase/database.ts';
 import { readCommandLine } from './command-line.ts';
 import { meanColourRecall } from './control.ts';
 import { recallOf, searchCutouts, type CutoutTruth } from './evaluate.ts';
-import { createProgressBar } from './progress-bar.ts';
+import { createProgressBar } from '../cli/progress-bar.ts';
 import { reportPage } from './report-page.ts';
 import { runJob } from './run-job.ts';
 import { serveHandler } from './serve-handler.ts';
-import { startShelfCloud } from './shelf-cloud.ts';
+import { startShelfCloud } from '../cli/shelf-cloud.ts';
 
 /** `npm run demo`: a matching job on the sample shelf, then a search of each cutout among the products. */
 const COLLECTIONS = { products: 'products_demo', cutouts: 'cutouts_demo' } as const;
@@ -95,7 +95,7 @@ async function runMatchingJob(to: LocalCloud): Promise<EmbeddingOutput> {
     qdrant_api_key: to.qdrantApiKey,
   };
   await using embedding = await serveHandler('embedding', environmentOf(credentials));
-  const bar = createProgressBar('embedding');
+  const bar = createProgressBar({ label: 'embedding' });
   try {
     const output = (await runJob({
       baseUrl: embedding.baseUrl,
@@ -120,11 +120,11 @@ async function runMatchingJob(to: LocalCloud): Promise<EmbeddingOutput> {
       },
       onProgress: (progress) => {
         const { processed, total, failed } = progress as Record<'processed' | 'total' | 'failed', number>;
-        bar.update(processed, total, failed);
+        bar.update({ done: processed, total, failed });
       },
     })) as EmbeddingOutput;
     const { processed_count: done, failed_count: failed } = output;
-    bar.update(done + failed, output.total_images, failed);
+    bar.update({ done: done + failed, total: output.total_images, failed });
     return output;
   } finally {
     bar.end();

@@ -1,13 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, posix } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 
 import { HttpError, ModelError } from '../base/errors.ts';
-import { retry } from '../flow/retry.ts';
 import type { Http } from '../http/http.ts';
+import { saveFile, type SavedFile } from '../http/save.ts';
 import type { SignPaths } from '../job/sign.ts';
 import { storageOf } from '../job/stored-file.ts';
 import { weightLocations } from '../model/weight-locations.ts';
@@ -38,7 +36,7 @@ export async function fetchCheckpoint(url: string, options: CheckpointOptions): 
   const graph = join(unfinished, 'graph.onnx');
   try {
     await mkdir(unfinished, { recursive: true });
-    const { hash } = await save(url, graph, MAX_GRAPH_BYTES, options);
+    const { sha256: hash } = await save(url, graph, MAX_GRAPH_BYTES, options);
     const locations = await locationsIn(graph);
     if (locations.length === 0) {
       const path = join(folder, `${hash}.onnx`);
@@ -52,7 +50,7 @@ export async function fetchCheckpoint(url: string, options: CheckpointOptions): 
       const path = join(unfinished, 'beside', location);
       const saved = await save(besideOf(url, location), path, left, options);
       left -= saved.size;
-      parts.push(location, saved.hash);
+      parts.push(location, saved.sha256);
     }
     const whole = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
     await rename(graph, join(unfinished, 'beside', `${whole}.onnx`));
@@ -90,33 +88,14 @@ async function save(
   path: string,
   maxBytes: number,
   { http, sign, signal }: CheckpointOptions,
-): Promise<{ hash: string; size: number }> {
+): Promise<SavedFile> {
   // A path's first part is its bucket: there is no bucket of checkpoints.
   const [bucket, ...rest] = storageOf(url)?.path.split('/') ?? [];
   const [address] = bucket === undefined ? [url] : await sign([{ bucket, path: rest.join('/') }], signal);
   if (typeof address !== 'string')
     throw address ?? new HttpError('storage_not_found', `no address for ${url}`);
   await mkdir(dirname(path), { recursive: true });
-  return retry(
-    () =>
-      http.stream(address, { maxBytes, signal }, async ({ body }) => {
-        const hash = createHash('sha256');
-        let size = 0;
-        await pipeline(
-          body,
-          async function* (pieces: AsyncIterable<Uint8Array>) {
-            for await (const piece of pieces) {
-              hash.update(piece);
-              size += piece.byteLength;
-              yield piece;
-            }
-          },
-          createWriteStream(path),
-        );
-        return { hash: hash.digest('hex'), size };
-      }),
-    { signal },
-  );
+  return saveFile(address, path, { http, maxBytes, signal });
 }
 
 /** Another job may have brought the same in the meantime. */

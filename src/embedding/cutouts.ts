@@ -5,6 +5,8 @@ import { storageOf } from '../job/stored-file.ts';
 import type { ImageRef } from './image-ref.ts';
 import type { SourceConfig } from './input.ts';
 import { pointIdOf } from './point-id.ts';
+import type { KeyedRows } from './products.ts';
+import { rangeFilters, type KeyRange } from './shard.ts';
 
 const CUTOUT = z.object({
   id: z.string(),
@@ -24,29 +26,35 @@ export interface CutoutQuery {
   database: Database;
   filters: CutoutFilters;
   /** Only cutouts that are matched to one of these. */
-  productIds?: readonly string[];
+  productIds?: readonly string[] | undefined;
+  /** Only ids of this range. */
+  range?: KeyRange | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /** The cutouts that a job's filters mean, in pages, every one once. */
 export async function* cutoutPages(query: CutoutQuery): AsyncGenerator<Cutout[]> {
-  const { database, filters, productIds, signal } = query;
+  const { database, filters, productIds, range, signal } = query;
   if (productIds?.length === 0) return;
-  const matched: Filter[] = productIds ? [{ column: 'matched_product_id', op: 'in', value: productIds }] : [];
-  for (const embedded of embeddingFilters(filters.has_embedding)) {
-    for (const merchants of merchantFilters(
-      filters,
-      productIds === undefined ? Infinity : MERCHANTS_BESIDE_IDS,
-    )) {
-      yield* database.pages({
-        table: 'cutout_images',
-        columns: 'id,image_url,predicted_upc,matched_product_id,has_embedding',
-        schema: CUTOUT,
-        filters: [...embedded, ...upcFilters(filters), ...merchants, ...matched],
-        signal,
-      });
-    }
+  const among = productIds
+    ? [{ column: 'matched_product_id', op: 'in', value: productIds } as const]
+    : rangeFilters('id', range);
+  const merchantsAtOnce = productIds === undefined ? Infinity : MERCHANTS_BESIDE_IDS;
+  for (const rows of cutoutReadings(filters, merchantsAtOnce)) {
+    yield* database.pages({ ...rows, filters: [...rows.filters, ...among], schema: CUTOUT, signal });
   }
+}
+
+/** The rows that the filters mean, in several readings that share none. */
+export function cutoutReadings(filters: CutoutFilters, merchantsAtOnce = Infinity): KeyedRows[] {
+  return embeddingFilters(filters.has_embedding).flatMap((embedded) =>
+    merchantFilters(filters, merchantsAtOnce).map((merchants) => ({
+      table: 'cutout_images',
+      columns: 'id,image_url,predicted_upc,matched_product_id,has_embedding',
+      key: 'id',
+      filters: [...embedded, ...upcFilters(filters), ...merchants],
+    })),
+  );
 }
 
 /** Merchants in one query that also lists product ids: only one list of a query may be of any length. */

@@ -20,6 +20,9 @@ export interface ImageRef {
   metadata: Record<string, unknown>;
 }
 
+/** What tells which point is whose. */
+export type PointedImage = Pick<ImageRef, 'id' | 'type' | 'pointId'>;
+
 /** Are these the bytes that the image's point was made of? */
 export function isUnchanged(ref: ImageRef, content: string | undefined): boolean {
   return content !== undefined && ref.content === content;

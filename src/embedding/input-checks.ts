@@ -1,12 +1,14 @@
 import type { InputIssue } from '../base/errors.ts';
 import { pairIssue } from '../job/pairs.ts';
+import { MAX_REBUILT_NAME } from '../qdrant/rebuild/names.ts';
 import type { EmbeddingInput, SourceConfig } from './input-schema.ts';
+import { rangesOf, shardIssues } from './shard.ts';
 
 type Fields = Omit<EmbeddingInput, 'unknownKeys'>;
 
 /** Faults between keys that are right by themselves; empty where there is none. */
 export function crossCheck(input: Fields): InputIssue[] {
-  const issues = pairIssues(input);
+  const issues = [...pairIssues(input), ...rebuildIssues(input)];
   if (input.job_id === undefined) {
     if (!hasImages(input)) issues.push({ key: 'images', message: MISSING_IMAGES });
     return issues;
@@ -22,6 +24,35 @@ export function crossCheck(input: Fields): InputIssue[] {
       key: `images[${String(homeless)}].collection`,
       message: 'is missing; expected a collection here or in collection_name',
     });
+  }
+  return issues;
+}
+
+/** What is filled anew has nothing to append to, and is complete or nothing. */
+function rebuildIssues(input: Fields): InputIssue[] {
+  if (input.rebuild === undefined) return [];
+  const { source_config: source, images = [] } = input;
+  const issues: InputIssue[] = [];
+  const refuse = (key: string, message: string): void => {
+    issues.push({ key, message });
+  };
+  if (input.job_id === undefined) refuse('job_id', 'is missing; rebuild needs a job that writes');
+  if (input.retry_failed_of !== undefined)
+    refuse('retry_failed_of', 'is given beside rebuild, which needs all images; rebuild.id goes on with one');
+  if (source?.append_only_new === true)
+    refuse('source_config.append_only_new', 'is true beside rebuild, which fills a new collection');
+  const named: [string, string | undefined][] = [
+    ['collection_name', input.collection_name],
+    ['source_config.product_collection', source?.product_collection],
+    ['source_config.cutout_collection', source?.cutout_collection],
+    ...images.map(({ collection }, i): [string, string | undefined] => [
+      `images[${String(i)}].collection`,
+      collection,
+    ]),
+  ];
+  for (const [key, name = ''] of named) {
+    if (name.length > MAX_REBUILT_NAME)
+      refuse(key, `has ${name.length} characters; rebuild expects at most ${MAX_REBUILT_NAME}`);
   }
   return issues;
 }
@@ -54,9 +85,14 @@ function sourceIssues(source: SourceConfig, fallback: string | undefined): Input
   if (source.type !== 'products' && (source.cutout_collection ?? fallback) === undefined) {
     needs('cutout_collection', 'a collection here or in collection_name');
   }
-  const { filters } = source;
+  const { filters, shard } = source;
+  const reads = rangesOf(source);
+  if (shard !== undefined) {
+    for (const { key, message } of shardIssues(shard, reads))
+      issues.push({ key: `source_config.shard.${key}`, message });
+  }
   // Which products is of no matter where only cutouts are asked for, and not by their products.
-  if (source.type === 'cutouts' && !filters.include_matched_cutouts) return issues;
+  if (!reads.products) return issues;
   const missing = productIssues(filters).map(({ key, message }) => ({
     key: `source_config.filters.${key}`,
     message,

@@ -7,6 +7,7 @@ import {
   secretKey,
   text,
   uuid,
+  realNumber,
   uuids,
   wholeNumber,
   yesOrNo,
@@ -14,6 +15,7 @@ import {
 import { MODEL_TYPES } from '../model/catalogue.ts';
 import { checkpointUrl, collectionName } from './input-fields.ts';
 import { PRODUCT_FILTER } from './input-filter.ts';
+import { SHARD } from './shard.ts';
 
 const OBJECT = { error: 'expected an object' };
 /** What Qdrant takes as a vector's length. */
@@ -77,6 +79,7 @@ export const SOURCE_CONFIG = z.object(
     frame_interval: wholeNumber(1).default(5).describe('For `interval`: every so-many-th frame.'),
     product_collection: collectionName().optional().describe('Where products go; else collection_name.'),
     cutout_collection: collectionName().optional().describe('Where cutouts go; else collection_name.'),
+    shard: SHARD.optional().describe('Only this part of what is listed: the others are other jobs.'),
   },
   OBJECT,
 );
@@ -116,6 +119,29 @@ const COLLECTION_METADATA = z.object(
   OBJECT,
 );
 
+export const REBUILD = z.object(
+  {
+    id: uuid()
+      .optional()
+      .describe('What is filled is named after it: a job with the same goes on filling it. Default: job_id.'),
+    replace: yesOrNo()
+      .default(true)
+      .describe('False: only names that nothing serves yet; a job that finds one is refused.'),
+    keep_replaced: yesOrNo()
+      .default(false)
+      .describe('True: what served before is kept, as {name}__kept_{id}; else it is removed.'),
+    max_failed_share: realNumber(0, 1)
+      .optional()
+      .describe(
+        'The most images that may have failed where it is to serve, as a part of all, rounded up. Default: 0.01; 1 where nothing served before.',
+      ),
+    switch: yesOrNo()
+      .default(true)
+      .describe('False: only fills; whoever has divided the work among several jobs switches.'),
+  },
+  OBJECT,
+);
+
 /** The job's keys, each by itself; what holds between them is input-checks.ts. */
 export const EMBEDDING_FIELDS = z.object(
   {
@@ -142,6 +168,9 @@ export const EMBEDDING_FIELDS = z.object(
       .describe('A job whose failed images are meant, of all that this one names: embedding_job_failures.'),
     collection_metadata: COLLECTION_METADATA.optional().describe(
       'The row to write to embedding_collections.',
+    ),
+    rebuild: REBUILD.optional().describe(
+      'The collections are filled anew under other names, checked, and then switched to. Absent: written as they are.',
     ),
     allow_mixed_models: yesOrNo()
       .default(false)

@@ -6,7 +6,8 @@ import { EMBEDDING_FIELDS, type EmbeddingInput } from './input-schema.ts';
 
 export { productIssues } from './input-checks.ts';
 export { PRODUCT_CONDITIONS } from './input-filter.ts';
-export { EMBEDDING_FIELDS, FILTERS, SOURCE_CONFIG } from './input-schema.ts';
+export { EMBEDDING_FIELDS, FILTERS, REBUILD, SOURCE_CONFIG } from './input-schema.ts';
+export { isInRange, MAX_SHARDS, SHARD, type Shard } from './shard.ts';
 export type { EmbeddingInput, LegacyImage, SourceConfig } from './input-schema.ts';
 
 /**

@@ -23,6 +23,8 @@ export interface JobRow {
    * @throws StoppedError `superseded` where a later run of the job holds the row.
    */
   end(status: EndStatus, errorMessage?: string): Promise<void>;
+  /** @throws StoppedError where the page has cancelled the job, or a later run of it holds the row. */
+  confirm(): Promise<void>;
   /** Writes the progress and leaves the status `running`, so that the job can run again. */
   leave(signal: AbortSignal): Promise<void>;
   /** Writes nothing more: the row is another run's. */
@@ -75,6 +77,7 @@ export async function openJobRow({ jobId, progress, ...options }: JobRowOptions)
   return {
     embeddingModelId: first?.embedding_model_id ?? undefined,
     lease: row.lease,
+    confirm: () => row.confirm(),
     leave: (signal) => row.leave(signal),
     letGo: () => row.letGo(),
     async end(status, errorMessage) {

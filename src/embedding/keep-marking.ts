@@ -1,7 +1,7 @@
 import { HandlerError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { timeLimit } from '../flow/time-limit.ts';
-import type { ImageRef } from './image-ref.ts';
+import type { PointedImage } from './image-ref.ts';
 import type { CutoutMarker } from './mark-cutouts.ts';
 
 /** Marks cutouts without ever failing the job or holding it up for long: what could not be marked is tried at the end. */
@@ -9,9 +9,9 @@ export interface CutoutMarks {
   /** Rows marked so far. */
   readonly count: number;
   /** Marks them now, or keeps them for the end. Never rejects. */
-  mark(refs: readonly ImageRef[]): Promise<void>;
+  mark(refs: readonly PointedImage[]): Promise<void>;
   /** Marks them when enough of them have come together for one request. Never rejects. */
-  markTogether(refs: readonly ImageRef[]): Promise<void>;
+  markTogether(refs: readonly PointedImage[]): Promise<void>;
   /** Marks what was kept; what is left then is a warning. Never rejects; ends with the signal at the latest. */
   settle(signal: AbortSignal): Promise<void>;
 }
@@ -36,26 +36,26 @@ const TOGETHER = 256;
 const CHUNK = 1_000;
 
 export function keepMarking({ mark, signal, log, warn }: CutoutMarksOptions): CutoutMarks {
-  const kept: ImageRef[] = [];
-  let gathered: ImageRef[] = [];
+  const kept: PointedImage[] = [];
+  let gathered: PointedImage[] = [];
   let count = 0;
   /** Of the cutouts that were told of, those whose rows are not marked. */
   let missing = 0;
   let why = '';
   let pausedUntil = 0;
 
-  const markNow = async (cutouts: readonly ImageRef[], ends: AbortSignal): Promise<void> => {
+  const markNow = async (cutouts: readonly PointedImage[], ends: AbortSignal): Promise<void> => {
     const rows = await mark(cutouts, ends);
     // After the wait: writes side by side would otherwise add to what the counter was before it.
     count += rows;
     missing -= cutouts.length;
   };
 
-  const keep = (cutouts: readonly ImageRef[]): void => {
+  const keep = (cutouts: readonly PointedImage[]): void => {
     kept.push(...cutouts.slice(0, MOST_KEPT - kept.length));
   };
 
-  const markOrKeep = async (cutouts: readonly ImageRef[]): Promise<void> => {
+  const markOrKeep = async (cutouts: readonly PointedImage[]): Promise<void> => {
     missing += cutouts.length;
     if (cutouts.length === 0) return;
     if (performance.now() >= pausedUntil) {
@@ -107,6 +107,6 @@ export function keepMarking({ mark, signal, log, warn }: CutoutMarksOptions): Cu
   };
 }
 
-function cutoutsOf(refs: readonly ImageRef[]): ImageRef[] {
+function cutoutsOf(refs: readonly PointedImage[]): PointedImage[] {
   return refs.filter(({ type }) => type === 'cutout');
 }

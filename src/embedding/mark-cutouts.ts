@@ -3,14 +3,14 @@ import { z } from 'zod';
 import { StoreError } from '../base/errors.ts';
 import { mapConcurrent } from '../flow/streams.ts';
 import type { Database } from '../supabase/database.ts';
-import type { ImageRef } from './image-ref.ts';
+import type { PointedImage } from './image-ref.ts';
 
 export interface CutoutMarker {
   /**
    * Marks the rows of cutouts whose points the store has acknowledged: `has_embedding`, `qdrant_point_id` and
    * `embedding_model_id`, a chunk in one request. Returns how many rows there were.
    */
-  mark(refs: readonly ImageRef[], signal: AbortSignal): Promise<number>;
+  mark(refs: readonly PointedImage[], signal: AbortSignal): Promise<number>;
 }
 
 export interface CutoutMarkerOptions {

@@ -1,4 +1,5 @@
 import type { HandlerError } from '../base/errors.ts';
+import type { Rebuilt } from '../qdrant/rebuild/finish.ts';
 import type { JobPerformance } from './job-stats.ts';
 import type { ListingTally } from './listing-tally.ts';
 import type { CollectionTally, Failure, Tally } from './tally.ts';
@@ -26,6 +27,8 @@ export interface EmbeddingOutput {
   /** What the listing left out, and why. */
   skipped: ListingTally;
   cutouts_marked: number;
+  /** Of a job with `rebuild` that has switched: what the names stand for now. */
+  rebuilt?: readonly Rebuilt[];
   warnings: readonly string[];
   seconds: number;
   performance: JobPerformance;
@@ -38,6 +41,7 @@ export interface OutputParts {
   model: { dim: number; fingerprint: string } | undefined;
   skipped: ListingTally;
   cutoutsMarked: number;
+  rebuilt: readonly Rebuilt[] | undefined;
   warnings: readonly string[];
   seconds: number;
   performance: JobPerformance;
@@ -64,6 +68,7 @@ export function outputOf(
     failed_by_code: tally.failedByCode,
     skipped: parts.skipped,
     cutouts_marked: parts.cutoutsMarked,
+    ...(parts.rebuilt === undefined ? {} : { rebuilt: parts.rebuilt }),
     warnings: parts.warnings,
     seconds: parts.seconds,
     performance: parts.performance,

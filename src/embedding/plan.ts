@@ -1,17 +1,17 @@
 import { SILENT_LOG, type Log } from '../base/log.ts';
-import type { VectorStore } from '../qdrant/store.ts';
 import type { Database } from '../supabase/database.ts';
 import { checkCollection } from './collections.ts';
 import type { ImageRef } from './image-ref.ts';
 import type { EmbeddingInput } from './input.ts';
 import { createListingTally, type ListingTally } from './listing-tally.ts';
 import { begunCollections } from './resume.ts';
+import type { JobTargets } from './targets.ts';
 import { listImages } from './which-images.ts';
 
 export interface PlanOptions {
   input: EmbeddingInput & { job_id: string };
   database: Database;
-  store: VectorStore;
+  targets: JobTargets;
   model: { name: string; dim: number; fingerprint: string };
   skipped: ListingTally;
   /** Told of cutouts whose rows do not say that they have their point. */
@@ -34,9 +34,10 @@ export interface Plan {
  * distance or model, and filters that the database does not take. Then collections that are missing are made.
  */
 export async function planExtraction(options: PlanOptions): Promise<Plan> {
-  const { input, database, store, model, signal } = options;
-  const targets = collectionsOf(input);
-  for (const collection of targets) {
+  const { input, database, targets, model, signal } = options;
+  const { store, names } = targets;
+  await targets.check(signal);
+  for (const collection of names) {
     await checkCollection(collection, {
       store,
       model,
@@ -46,12 +47,12 @@ export async function planExtraction(options: PlanOptions): Promise<Plan> {
     });
   }
   const listing = { input, database, store, model: model.fingerprint, signal };
-  const counts = new Map(targets.map((name) => [name, 0]));
+  const counts = new Map(names.map((name) => [name, 0]));
   const count = ({ collection }: ImageRef): void => {
     counts.set(collection, (counts.get(collection) ?? 0) + 1);
   };
-  const job = { store, jobId: input.job_id, model: model.fingerprint };
-  const begun = await begunCollections(targets, { ...job, signal });
+  const job = { store, jobId: targets.doneBy, model: model.fingerprint };
+  const begun = await begunCollections(names, { ...job, signal });
   /** A job that begins has nothing to look for. */
   const resume = (done: PlanOptions['resumed']) => (begun.size > 0 ? { ...job, begun, done } : undefined);
   // What a listing warns of belongs into the output too.
@@ -62,7 +63,7 @@ export async function planExtraction(options: PlanOptions): Promise<Plan> {
   };
   const counted = listImages({ ...listing, log, tally: options.skipped, resume: resume(countDone) });
   for await (const image of counted) count(image);
-  for (const collection of targets) await store.ensure(collection, model.dim, signal);
+  await targets.begin(model.dim, counts, signal);
   const again = {
     log: SILENT_LOG,
     tally: createListingTally(),
@@ -70,17 +71,4 @@ export async function planExtraction(options: PlanOptions): Promise<Plan> {
     resume: resume(options.resumed),
   };
   return { counts, images: listImages({ ...listing, ...again }) };
-}
-
-/** The collections that a job may write to, in the order in which it does. */
-function collectionsOf(input: EmbeddingInput): string[] {
-  const source = input.source_config;
-  const named =
-    source === undefined
-      ? (input.images ?? []).map((image) => image.collection ?? input.collection_name)
-      : [
-          ...(source.type === 'cutouts' ? [] : [source.product_collection ?? input.collection_name]),
-          ...(source.type === 'products' ? [] : [source.cutout_collection ?? input.collection_name]),
-        ];
-  return [...new Set(named.filter((name) => name !== undefined))];
 }

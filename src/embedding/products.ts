@@ -6,6 +6,7 @@ import { prefetch } from '../flow/streams.ts';
 import type { Database, Filter } from '../supabase/database.ts';
 import type { SourceConfig } from './input.ts';
 import { addUnknown, type ListingTally } from './listing-tally.ts';
+import { isInRange, rangeFilters, type KeyRange } from './shard.ts';
 
 const PRODUCT = z.object({
   id: z.string(),
@@ -30,6 +31,8 @@ type ProductFilters = Pick<
 export interface ProductQuery {
   database: Database;
   filters: ProductFilters;
+  /** Only ids of this range. */
+  range?: KeyRange | undefined;
   /** Products of one page, at most. */
   pageSize: number;
   tally: ListingTally;
@@ -45,50 +48,79 @@ export interface ProductQuery {
  */
 export function productPages(query: ProductQuery): AsyncGenerator<Product[]> {
   const { filters } = query;
+  const keys = productKeys(filters);
+  if ('ids' in keys) return selectedPages(query, keys.ids);
+  if (filters.product_source === 'dataset') return datasetPages(query, keys, datasetOf(filters));
+  return filters.product_source === 'filter'
+    ? filteredPages(query, keys, filters.product_filter)
+    : read(query, keys);
+}
+
+/** Rows of a table that are paged by a key of theirs. */
+export interface KeyedRows {
+  table: string;
+  /** With the key. */
+  columns: string;
+  key: string;
+  filters: readonly Filter[];
+}
+
+/** The ids of the products that the filters mean: rows whose keys they are, or the ids themselves. */
+export function productKeys(filters: ProductFilters): KeyedRows | { ids: readonly string[] } {
+  const withFrames = (more: readonly Filter[] = [], columns = COLUMNS): KeyedRows => ({
+    table: 'products',
+    columns,
+    key: 'id',
+    filters: [WITH_FRAMES, ...more],
+  });
   switch (filters.product_source) {
     case 'all':
-      return read(query, [WITH_FRAMES]);
+      return withFrames();
     case 'matched':
-      return read(query, [WITH_FRAMES], `${COLUMNS},${CUTOUTS}!inner()`);
+      return withFrames([], `${COLUMNS},${CUTOUTS}!inner()`);
     case 'new':
-      return read(
-        query,
-        [WITH_FRAMES, { column: 'cutout_images', op: 'is_null' }],
-        `${COLUMNS},${CUTOUTS}()`,
-      );
-    case 'selected':
-      return selectedPages(query, filters.product_ids);
-    case 'dataset':
-      return datasetPages(query, filters.product_dataset_id);
+      return withFrames([{ column: 'cutout_images', op: 'is_null' }], `${COLUMNS},${CUTOUTS}()`);
     case 'filter':
-      return filteredPages(query, filters.product_filter);
+      return withFrames(filters.product_filter);
+    case 'selected':
+      return { ids: [...new Set(filters.product_ids.map((id) => id.toLowerCase()))] };
+    case 'dataset':
+      return {
+        table: 'dataset_products',
+        columns: 'product_id',
+        key: 'product_id',
+        filters: [{ column: 'dataset_id', op: 'eq', value: datasetOf(filters) }],
+      };
   }
 }
 
-function read(query: ProductQuery, filters: readonly Filter[], columns = COLUMNS): AsyncGenerator<Product[]> {
-  const { database, pageSize, signal } = query;
-  return database.pages({
-    table: 'products',
-    columns,
-    schema: PRODUCT,
-    filters,
-    pageSize,
-    signal,
-  });
+function datasetOf({ product_dataset_id: id }: ProductFilters): string {
+  if (id !== undefined) return id;
+  throw new InputError([{ key: DATASET_KEY, message: 'expected the id of a dataset' }]);
+}
+
+const DATASET_KEY = 'source_config.filters.product_dataset_id';
+
+function read(query: ProductQuery, { filters, ...rows }: KeyedRows): AsyncGenerator<Product[]> {
+  const { database, range, pageSize, signal } = query;
+  const ofRange = [...filters, ...rangeFilters(rows.key, range)];
+  return database.pages({ ...rows, filters: ofRange, schema: PRODUCT, pageSize, signal });
 }
 
 async function* selectedPages(query: ProductQuery, ids: readonly string[]): AsyncGenerator<Product[]> {
-  const unknown = new Set(ids.map((id) => id.toLowerCase()));
+  const unknown = new Set(ids.filter((id) => isInRange(id, query.range)));
   query.log.info(`Filter: Specific ${unknown.size} products`);
   yield* byId(query, [...unknown], unknown);
   addUnknown(query.tally, unknown);
   warnOfUnknown(query, 'some of the selected products do not exist');
 }
 
-async function* datasetPages(query: ProductQuery, datasetId: string | undefined): AsyncGenerator<Product[]> {
-  const { database, signal, log, pageSize, tally } = query;
-  const key = 'source_config.filters.product_dataset_id';
-  if (datasetId === undefined) throw new InputError([{ key, message: 'expected the id of a dataset' }]);
+async function* datasetPages(
+  query: ProductQuery,
+  { filters, ...rows }: KeyedRows,
+  datasetId: string,
+): AsyncGenerator<Product[]> {
+  const { database, range, signal, log, pageSize, tally } = query;
   log.info(`Filter: Products from dataset ${datasetId}`);
   const dataset = await database.find({
     table: 'datasets',
@@ -97,14 +129,13 @@ async function* datasetPages(query: ProductQuery, datasetId: string | undefined)
     filters: [{ column: 'id', op: 'eq', value: datasetId }],
     signal,
   });
-  if (dataset === undefined) throw new InputError([{ key, message: `there is no dataset ${datasetId}` }]);
+  if (dataset === undefined)
+    throw new InputError([{ key: DATASET_KEY, message: `there is no dataset ${datasetId}` }]);
 
   const idPages = database.pages({
-    table: 'dataset_products',
-    columns: 'product_id',
-    key: 'product_id',
+    ...rows,
     schema: z.object({ product_id: z.string() }),
-    filters: [{ column: 'dataset_id', op: 'eq', value: datasetId }],
+    filters: [...filters, ...rangeFilters(rows.key, range)],
     pageSize,
     signal,
   });
@@ -126,7 +157,14 @@ async function* byId(
   unknown: Set<string>,
 ): AsyncGenerator<Product[]> {
   if (ids.length === 0) return;
-  for await (const page of read(query, [{ column: 'id', op: 'in', value: ids }])) {
+  const rows: KeyedRows = {
+    table: 'products',
+    columns: COLUMNS,
+    key: 'id',
+    filters: [{ column: 'id', op: 'in', value: ids }],
+  };
+  // They are of the range already: its bounds would take room from the ids.
+  for await (const page of read({ ...query, range: undefined }, rows)) {
     for (const product of page) unknown.delete(product.id);
     yield page;
   }
@@ -139,9 +177,13 @@ function warnOfUnknown({ log, tally }: ProductQuery, message: string): void {
     log.warn(`${message}: ${ids.join(', ')}${count > ids.length ? `, and ${count - ids.length} more` : ''}`);
 }
 
-async function* filteredPages(query: ProductQuery, filters: readonly Filter[]): AsyncGenerator<Product[]> {
+async function* filteredPages(
+  query: ProductQuery,
+  rows: KeyedRows,
+  filters: readonly Filter[],
+): AsyncGenerator<Product[]> {
   try {
-    yield* read(query, [WITH_FRAMES, ...filters]);
+    yield* read(query, rows);
   } catch (error) {
     throw asInputError(error, filters) ?? error;
   }

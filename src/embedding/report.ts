@@ -1,10 +1,11 @@
 import { HandlerError, messageOf, StoppedError, toHandlerError } from '../base/errors.ts';
 import { timeLimit } from '../flow/time-limit.ts';
 import { followContext } from '../job/stop.ts';
-import type { VectorStore } from '../qdrant/store.ts';
+import type { Rebuilt } from '../qdrant/rebuild/finish.ts';
 import type { Database } from '../supabase/database.ts';
 import type { JobContext } from '../worker/types.ts';
 import { writeCollectionRows } from './collection-rows.ts';
+import { cutoutsIn } from './cutouts-in.ts';
 import type { FailedImage } from './embedded-image.ts';
 import { createFailureRows } from './failure-rows.ts';
 import type { ImageRef } from './image-ref.ts';
@@ -16,11 +17,13 @@ import { createListingTally, type ListingTally } from './listing-tally.ts';
 import { createCutoutMarker, type CutoutMarker } from './mark-cutouts.ts';
 import { outputOf, type EmbeddingOutput } from './output.ts';
 import { createTally, type Tally } from './tally.ts';
+import type { JobTargets } from './targets.ts';
+import { fillShard, hasWholeEnded } from './whole.ts';
 
 export interface ReportOptions {
   input: EmbeddingInput & { job_id: string };
   database: Database;
-  store: VectorStore;
+  targets: JobTargets;
   context: JobContext;
   stats: JobStats;
 }
@@ -50,7 +53,12 @@ export interface Report {
   /** Images that were not fetched, as another one had their url. */
   readonly repeated: (images: number) => void;
   /**
-   * Every image was written or failed.
+   * Every image was written or failed: what was filled anew is to serve, and its cutouts are marked.
+   * @throws HandlerError where it is not to; StoppedError.
+   */
+  serve(): Promise<void>;
+  /**
+   * The job has done all that it was to do.
    * @throws StoppedError `superseded`: a later run of the job has the row.
    */
   complete(): Promise<EmbeddingOutput>;
@@ -66,8 +74,9 @@ export interface Report {
 const SETTLE_MS = 60_000;
 const SETTLE_STOPPED_MS = 5_000;
 
-export function openReport({ input, database, store, context, stats }: ReportOptions): Report {
+export function openReport({ input, database, targets, context, stats }: ReportOptions): Report {
   const { log } = context;
+  const shard = input.source_config?.shard;
   const begun = performance.now();
   const tally = createTally();
   const skipped = createListingTally();
@@ -76,6 +85,7 @@ export function openReport({ input, database, store, context, stats }: ReportOpt
   let model: { dim: number; fingerprint: string } | undefined;
   let row: JobRow | undefined;
   let marker: CutoutMarker | undefined;
+  let rebuilt: readonly Rebuilt[] | undefined;
 
   const warn = (message: string): void => {
     log.warn(message);
@@ -101,7 +111,8 @@ export function openReport({ input, database, store, context, stats }: ReportOpt
   const output = (status: EmbeddingOutput['status'], error?: HandlerError): EmbeddingOutput => {
     const seconds = Math.round(performance.now() - begun) / 1_000;
     const told = { performance: tellStats(), seconds };
-    return outputOf(status, { tally, model, skipped, cutoutsMarked: marks.count, warnings, ...told }, error);
+    const parts = { tally, model, skipped, cutoutsMarked: marks.count, rebuilt, warnings, ...told };
+    return outputOf(status, parts, error);
   };
 
   /** What a job leaves behind in whichever way it ends. None of it can fail the job, or take another part's time. */
@@ -119,14 +130,34 @@ export function openReport({ input, database, store, context, stats }: ReportOpt
     for (const [name, { points_written: processed, failed }] of tally.collections) {
       log.info(`[${name}] Complete: ${processed} processed, ${failed} failed`, { processed, failed });
     }
-    await writeCollectionRows(tally.collections, {
+    if (targets.isServing) await countCollections(signal);
+  };
+
+  const countCollections = (signal: AbortSignal): Promise<void> =>
+    writeCollectionRows(tally.collections, {
       database,
-      store,
+      store: targets.store,
       input,
       embeddingModelId: modelId(),
       warn,
       signal,
     });
+
+  /** What shards counted side by side may be behind what the last of them has written. */
+  const settleWhole = async (limitMs: number): Promise<void> => {
+    if (shard === undefined || model === undefined || !targets.isServing) return;
+    using limit = timeLimit(limitMs, undefined, outOfTime);
+    try {
+      if (await hasWholeEnded(database, input.job_id, limit.signal)) await countCollections(limit.signal);
+    } catch (error) {
+      warn(`whether this is the last shard could not be read: ${messageOf(error)}`);
+    }
+  };
+
+  /** Cutouts are marked when searches see their points; those of a collection that is filled anew, all in the end. */
+  const markServing = async (refs: readonly ImageRef[]): Promise<void> => {
+    targets.met(refs);
+    if (targets.isServing) await marks.mark(refs);
   };
 
   /** The points are stored, or the job failed for a reason of its own: neither changes with what the row says. */
@@ -175,12 +206,12 @@ export function openReport({ input, database, store, context, stats }: ReportOpt
     },
     async written(collection, refs) {
       tally.written(collection, refs);
-      await marks.mark(refs);
+      await markServing(refs);
     },
     async resumed(refs) {
       tally.resumed(refs);
       // Those too whose rows are marked: it may have been by another job, for another model.
-      await marks.mark(refs);
+      await markServing(refs);
     },
     failed(image) {
       const failure = tally.failedWith(image);
@@ -193,12 +224,30 @@ export function openReport({ input, database, store, context, stats }: ReportOpt
       skipped.already_in_collection += refs.length;
       await marks.markTogether(refs.filter(({ marked }) => marked === false));
     },
+    async serve() {
+      const error = allFailed(tally, skipped, shard !== undefined);
+      if (model === undefined || (error !== undefined && targets.isServing)) return;
+      if (error !== undefined) throw error;
+      const { signal, lateSignal } = stop;
+      const confirm = async (): Promise<void> => row?.confirm();
+      const isPart = shard !== undefined && !targets.isServing;
+      const all = isPart
+        ? await fillShard({ database, jobId: input.job_id, lease: row?.lease, signal }, tally.collections)
+        : tally.collections;
+      // Another shard will be the last.
+      if (all === undefined) return;
+      const end = { collections: all, together: isPart, model, confirm, warn, signal, lateSignal };
+      rebuilt = await targets.finish(end);
+      if (rebuilt === undefined) return;
+      for await (const cutouts of cutoutsIn(all, targets.store, signal)) await marks.mark(cutouts);
+    },
     async complete() {
       tally.close();
       await settle(SETTLE_MS);
-      const error = allFailed(tally, skipped);
+      const error = allFailed(tally, skipped, shard !== undefined);
       if (tally.total === 0) warn('the job found no images to embed');
       await endRow(error === undefined ? 'completed' : 'failed', error?.message).finally(close);
+      await settleWhole(SETTLE_MS);
       return output(error === undefined ? 'success' : 'error', error);
     },
     async abandon(thrown) {
@@ -225,6 +274,7 @@ export function openReport({ input, database, store, context, stats }: ReportOpt
       const cancelled = error.code === 'cancelled';
       await (cancelled ? endRow('cancelled') : endRow('failed', error.message));
       close();
+      await settleWhole(SETTLE_STOPPED_MS);
       return output(cancelled ? 'cancelled' : 'error', error);
     },
   };
@@ -234,9 +284,13 @@ function outOfTime(): HandlerError {
   return new HandlerError('timeout', 'there was no time left for it');
 }
 
+/** All of a few images may be broken: in a part of a run that says nothing of the others. */
+const MANY = 100;
+
 /** Undefined as long as anything is in the collections, from this run or from one before it. */
-function allFailed(tally: Tally, skipped: ListingTally): HandlerError | undefined {
+function allFailed(tally: Tally, skipped: ListingTally, isPart: boolean): HandlerError | undefined {
   if (tally.failed === 0 || tally.processed > 0 || skipped.already_in_collection > 0) return undefined;
+  if (isPart && tally.failed < MANY) return undefined;
   const codes = Object.entries(tally.failedByCode).map(([code, n]) => `${code}: ${n}`);
   const hint = tally.failedByCode.blocked_address === tally.failed ? '; see ALLOW_PRIVATE_HOSTS' : '';
   return new HandlerError(

@@ -4,8 +4,8 @@ import type { ImageRef } from './image-ref.ts';
 
 export interface ResumeOptions {
   store: VectorStore;
-  /** The job at work, and the fingerprint of its model. */
-  jobId: string;
+  /** The job at work (undefined: any job's points count), and the fingerprint of its model. */
+  jobId: string | undefined;
   model: string;
   /** The collections in which the job had points when it started: no other is asked. */
   begun: ReadonlySet<string>;
@@ -22,9 +22,13 @@ const BATCHES_AHEAD = 2;
 /** Those of the collections that hold points of this job. A collection that does not exist holds none. */
 export async function begunCollections(
   collections: readonly string[],
-  { store, jobId, signal }: { store: VectorStore; jobId: string; signal?: AbortSignal | undefined },
+  {
+    store,
+    jobId,
+    signal,
+  }: { store: VectorStore; jobId: string | undefined; signal?: AbortSignal | undefined },
 ): Promise<Set<string>> {
-  const filter = { must: [{ key: 'job_id', match: jobId }] };
+  const filter = jobId === undefined ? undefined : { must: [{ key: 'job_id', match: jobId }] };
   const begun = await Promise.all(
     collections.map(async (collection) => {
       if ((await store.inspect(collection, signal)) === null) return [];
@@ -66,7 +70,7 @@ async function doneOf(batch: readonly ImageRef[], options: ResumeOptions): Promi
       const payloads = await store.payloads(collection, ids, ['job_id', 'model'], signal);
       return refs.filter((ref) => {
         const payload = payloads.get(String(ref.pointId));
-        return payload?.job_id === jobId && payload.model === model;
+        return payload?.model === model && (jobId === undefined || payload.job_id === jobId);
       });
     }),
   );

@@ -10,6 +10,7 @@ import { targetCollection, type EmbeddingInput, type SourceConfig } from './inpu
 import { legacyImages } from './legacy-images.ts';
 import { imagesOfProduct, readImageRows, type ImageRows } from './product-images.ts';
 import { productPages, type Product } from './products.ts';
+import { rangesOf } from './shard.ts';
 import { createListingTally, type ListingTally } from './listing-tally.ts';
 import { onlyFailed } from './only-failed.ts';
 import { withoutDone, type ResumeOptions } from './resume.ts';
@@ -86,9 +87,10 @@ interface Listing {
 
 async function* fromDatabase(listing: Listing): AsyncGenerator<ImageRef> {
   const { config } = listing;
-  const asMatches = config.type !== 'products' && config.filters.include_matched_cutouts;
-  if (config.type !== 'cutouts' || asMatches) yield* ofProducts(listing, asMatches);
-  if (config.type !== 'products' && !asMatches) yield* ofCutouts(listing);
+  const reads = rangesOf(config);
+  const asMatches = config.type !== 'products' && !reads.cutouts;
+  if (reads.products) yield* ofProducts(listing, asMatches);
+  if (reads.cutouts) yield* ofCutouts(listing);
 }
 
 interface ProductPage {
@@ -102,7 +104,15 @@ async function* ofProducts(listing: Listing, withMatches: boolean): AsyncGenerat
   const readsMore = withMatches || types.some((type) => type !== 'synthetic');
   const pageSize = readsMore ? PRODUCTS_A_PAGE_WITH_MORE : PRODUCTS_A_PAGE;
   const pages = mapConcurrent(
-    productPages({ database, filters: config.filters, pageSize, tally, log, signal }),
+    productPages({
+      database,
+      filters: config.filters,
+      range: config.shard?.products,
+      pageSize,
+      tally,
+      log,
+      signal,
+    }),
     PAGES_AHEAD,
     async (products): Promise<ProductPage> => ({
       products,
@@ -140,7 +150,8 @@ async function* ofCutouts(listing: Listing, productIds?: readonly string[]): Asy
   const { input, config, database, signal } = listing;
   const collection = targetCollection(input, 'cutout');
   const asMatch = productIds !== undefined;
-  const pages = cutoutPages({ database, filters: config.filters, ...(productIds && { productIds }), signal });
+  const among = asMatch ? { productIds } : { range: config.shard?.cutouts };
+  const pages = cutoutPages({ database, filters: config.filters, ...among, signal });
   for await (const cutouts of prefetch(pages, 1, signal)) {
     for (const cutout of cutouts) {
       yield cutoutRef(cutout, { collection, asMatch });

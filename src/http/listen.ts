@@ -12,6 +12,9 @@ export interface Listening {
   close(withinMs: number): Promise<void>;
 }
 
+/** Longer than clients keep a connection, so that they close it and not the server, under their hands. */
+export const SERVER_KEEP_ALIVE_MS = 65_000;
+
 /** What listens at `localhost` may be one of two addresses, by the machine's own order: this is the one meant. */
 const LOCALHOST = '127.0.0.1';
 
@@ -31,6 +34,7 @@ export async function listen({ fetch, host, port, who, advice }: ListenOptions):
   const adaptor = createAdaptorServer({
     fetch,
     createServer,
+    serverOptions: { keepAliveTimeout: SERVER_KEEP_ALIVE_MS },
     // The handler in this process has the globals that it expects.
     overrideGlobalObjects: false,
   });

@@ -19,11 +19,11 @@ export interface HeldRow {
    */
   end(status: EndStatus, values?: Values): Promise<EndStatus>;
   /**
-   * Asks whether the row is still this run's, in a few seconds: before what is not to be done once it is not. A database
-   * that does not answer is no reason to stop.
-   * @throws StoppedError `cancelled`, `superseded`
+   * Writes the progress now, before what is not to be done once the row is another run's. Where `withinMs` is given, a
+   * database that does not answer within it is no reason to stop.
+   * @throws StoppedError `cancelled`, `superseded`; StoreError where the database does not answer
    */
-  confirm(): Promise<void>;
+  confirm(withinMs?: number): Promise<void>;
   /** Writes the progress and leaves the job under way, so that it can run again. */
   leave(signal: AbortSignal): Promise<void>;
   /** Writes nothing more: the row is another run's. */
@@ -62,8 +62,6 @@ export interface HeldRowOptions<Row> {
 const PROGRESS_INTERVAL_MS = 1_000;
 const SETTLE_MS = 2_000;
 const SETTLE_POLL_MS = 250;
-/** A database that takes longer to say whose the row is says nothing. */
-const CONFIRM_LIMIT_MS = 5_000;
 /** The job is over and its row is written: reading it back is given up after so long. */
 const SETTLE_LIMIT_MS = 15_000;
 /** Someone who keeps writing over the last state is no late API call: it is left alone after so many repeats. */
@@ -172,9 +170,10 @@ export async function holdRow<Row extends { status: string; started_at: string |
       });
       return status;
     },
-    async confirm() {
-      using limit = timeLimit(CONFIRM_LIMIT_MS, undefined);
-      const stopped = await tell(limit.signal).catch((error: unknown) => {
+    async confirm(withinMs) {
+      using limit = withinMs === undefined ? undefined : timeLimit(withinMs, undefined);
+      const stopped = await tell(limit?.signal ?? ended.signal).catch((error: unknown) => {
+        if (limit === undefined) throw error;
         log.debug('whether the row is still that of this run could not be asked', {
           error: messageOf(error),
         });

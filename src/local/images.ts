@@ -3,6 +3,8 @@ import { realpath, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import path from 'node:path';
 
+import { SERVER_KEEP_ALIVE_MS } from '../http/listen.ts';
+
 export interface ImageServer {
   /** `http://127.0.0.1:{port}`, without a slash at its end. */
   url: string;
@@ -25,7 +27,7 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
  */
 export async function startImageServer(options: { folder: string; port?: number }): Promise<ImageServer> {
   const root = await realpath(options.folder);
-  const server = createServer((request, response) => {
+  const server = createServer({ keepAliveTimeout: SERVER_KEEP_ALIVE_MS }, (request, response) => {
     answer(root, request, response).catch(() => {
       if (response.headersSent) response.destroy();
       else refuse(response, 500);

@@ -1,5 +1,5 @@
-import { SILENT_LOG } from '../base/log.ts';
-import type { Settings } from '../base/settings.ts';
+import { SILENT_LOG, type Log } from '../base/log.ts';
+import type { ExecutionProvider, Settings } from '../base/settings.ts';
 import { writeModel } from '../onnx/codec.ts';
 import { toEmbeddingModel } from '../onnx/rewrite.ts';
 import { CATALOGUE } from './catalogue.ts';
@@ -11,11 +11,13 @@ const SIDE_PX = 32;
 
 /**
  * Runs a tiny model on the first provider that comes up, as a job's model would be.
+ * @returns that provider.
  * @throws ModelError `gpu_required` where a GPU was promised and none comes up, `model_load_failed` where nothing does.
  */
 export async function proveProvider(
   settings: Pick<Settings, 'ONNX_PROVIDERS' | 'REQUIRE_GPU'>,
-): Promise<void> {
+  log: Log = SILENT_LOG,
+): Promise<ExecutionProvider> {
   const { input, outputs } = CATALOGUE['dinov2-base'];
   const { model, inputName, outputName, fixedBatch } = toEmbeddingModel(buildTinyVit({ size: SIDE_PX }), {
     input,
@@ -36,7 +38,8 @@ export async function proveProvider(
     providers: settings.ONNX_PROVIDERS,
     requireGpu: settings.REQUIRE_GPU ?? false,
     sizes: { cuda: SMALLEST, webgpu: SMALLEST, cpu: SMALLEST },
-    log: SILENT_LOG,
+    log,
   });
   await session.close();
+  return session.provider;
 }

@@ -5,8 +5,8 @@ import { plainPayload, toQdrantId, toQdrantVector, type PointId } from './points
 
 export interface ScrollOptions {
   filter?: PointFilter | undefined;
-  /** Payload keys to return; none where empty. */
-  keys: readonly string[];
+  /** Payload keys to return: none where empty, all where absent. */
+  keys?: readonly string[];
   withVectors?: boolean;
   pageSize?: number;
   signal?: AbortSignal | undefined;
@@ -35,6 +35,8 @@ export interface FoundPoint {
 }
 
 const SCROLL_PAGE = 256;
+/** Ids alone are small. */
+const COUNTING_PAGE = 10_000;
 
 interface Query {
   collection: string;
@@ -80,21 +82,41 @@ export async function retrievePoint(
   return { id: point.id, payload: plainPayload(point.payload), vector: vectorOf(point.vector) };
 }
 
-export async function countPoints(
+type CountQuery = Query & { filter?: PointFilter | undefined };
+
+export async function countPoints(connection: Connection, query: CountQuery): Promise<number> {
+  return (await tryCount(connection, query, true)) ?? (await tryCount(connection, query, false)) ?? 0;
+}
+
+export async function countExactly(
   connection: Connection,
-  { collection, filter, signal }: Query & { filter: PointFilter | undefined },
+  collection: string,
+  signal: AbortSignal | undefined,
 ): Promise<number> {
-  const count = (exact: boolean) =>
-    connection.call(
+  const counted = await tryCount(connection, { collection, signal }, true);
+  if (counted !== undefined) return counted;
+  let points = 0;
+  const pages = scrollPoints(connection, collection, { keys: [], pageSize: COUNTING_PAGE, signal });
+  for await (const page of pages) points += page.length;
+  return points;
+}
+
+/** Undefined where the server does not count exactly. */
+async function tryCount(
+  connection: Connection,
+  { collection, filter, signal }: CountQuery,
+  exact: boolean,
+): Promise<number | undefined> {
+  try {
+    const { count } = await connection.call(
       `counting the points of "${collection}"`,
       (api, init) => api.countPoints({ collection_name: collection, exact, ...filterOf(filter) }, init),
       signal,
     );
-  try {
-    return (await count(true)).count;
+    return count;
   } catch (error) {
-    if (!isRefusal(error, 'qdrant_exact_disabled')) throw error;
-    return (await count(false)).count;
+    if (exact && isRefusal(error, 'qdrant_exact_disabled')) return undefined;
+    throw error;
   }
 }
 

@@ -1,12 +1,28 @@
 import { batches, mapConcurrent } from '../flow/streams.ts';
+import {
+  changeAliases,
+  dropCollection,
+  readAliases,
+  readNames,
+  type AliasChanges,
+  type StoreNames,
+} from './aliases.ts';
 import { ensureCollection, inspectCollection } from './collections.ts';
 import { connect, type Connection, type ConnectionOptions } from './connection.ts';
 import { storeError } from './errors.ts';
 import type { PointFilter } from './filters.ts';
 import { canonicalId, groupPoints, toQdrantId, type Point, type PointId } from './points.ts';
-import { countPoints, retrievePoint, retrievePoints, scrollPoints, searchPoints } from './reading.ts';
+import {
+  countExactly,
+  countPoints,
+  retrievePoint,
+  retrievePoints,
+  scrollPoints,
+  searchPoints,
+} from './reading.ts';
 import type { FoundPoint, ScrollOptions, SearchOptions, StoredPoint } from './reading.ts';
 
+export type { StoreNames } from './aliases.ts';
 export type { Condition, PointFilter } from './filters.ts';
 export type { Point, PointId } from './points.ts';
 export type { StoredPoint } from './reading.ts';
@@ -57,10 +73,20 @@ export interface VectorStore {
   any(collection: string, filter?: PointFilter, signal?: AbortSignal): Promise<boolean>;
   /** Exact, where the server's strict mode allows it. */
   count(collection: string, filter?: PointFilter, signal?: AbortSignal): Promise<number>;
+  /** All points, exactly: read one by one where the server's strict mode refuses to count them so. */
+  countExactly(collection: string, signal?: AbortSignal): Promise<number>;
   /** All matching points, by id, in pages of at most `pageSize` (256). */
   scroll(collection: string, options: ScrollOptions): AsyncGenerator<StoredPoint[]>;
   /** The nearest points, nearest first. */
   search(collection: string, vector: Float32Array, options: SearchOptions): Promise<FoundPoint[]>;
+  /** The collections, and the aliases with what they name. */
+  names(signal?: AbortSignal): Promise<StoreNames>;
+  /** The aliases alone. */
+  aliases(signal?: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  /** In one request, of which nobody sees a part. An alias that is there is set over. */
+  changeAliases(changes: AliasChanges, signal?: AbortSignal): Promise<void>;
+  /** Removes a collection, by its own name, and its aliases; resolves too where there is none. */
+  drop(collection: string, signal?: AbortSignal): Promise<void>;
 }
 
 export type VectorStoreOptions = ConnectionOptions;
@@ -109,8 +135,13 @@ export function createVectorStore(options: VectorStoreOptions): VectorStore {
       return false;
     },
     count: (collection, filter, signal) => countPoints(connection, { collection, filter, signal }),
+    countExactly: (collection, signal) => countExactly(connection, collection, signal),
     scroll: (collection, query) => scrollPoints(connection, collection, query),
     search: (collection, vector, query) => searchPoints(connection, { ...query, collection, vector }),
+    names: (signal) => readNames(connection, signal),
+    aliases: (signal) => readAliases(connection, signal),
+    changeAliases: (changes, signal) => changeAliases(connection, changes, signal),
+    drop: (collection, signal) => dropCollection(connection, collection, signal),
   };
 }
 

@@ -1,6 +1,6 @@
 import { createClient } from '@supabase/supabase-js';
 
-import { StoreError } from '../base/errors.ts';
+import { messageOf, StoreError } from '../base/errors.ts';
 import { retry, storeRetry } from '../flow/retry.ts';
 import { timeLimit } from '../flow/time-limit.ts';
 import { parseRetryAfter } from '../http/retry-after.ts';
@@ -16,7 +16,7 @@ export interface ConnectionOptions {
 }
 
 /** What supabase-js resolves to, of a table, a function or storage. */
-interface Answer<T> {
+export interface Answer<T> {
   data: T | null;
   error: Refusal | null;
   count?: number | null;
@@ -82,10 +82,15 @@ async function attempt<T>(options: ConnectionOptions, request: Request<T>) {
     }
   };
 
-  const { data, error, count } = await send(clientFor(options, exchange));
+  const { data, error, count } = await send(clientFor(options, exchange)).then(null, notUnderstood);
   if (error === null) return { data, count: count ?? null };
   signal?.throwIfAborted();
   throw toStoreError({ what, repeat, key: options.key }, outcome, error);
+}
+
+/** Where the answer is not what it expects, supabase-js stumbles rather than says so. */
+function notUnderstood(thrown: unknown): Answer<never> {
+  return { data: null, error: { message: `the answer is not Supabase's (${messageOf(thrown)})` } };
 }
 
 /**

@@ -2,7 +2,8 @@ import type { StoreError } from '../base/errors.ts';
 import { STORE_PATIENCE_MS } from '../flow/retry.ts';
 import { openConnection } from './connection.ts';
 import { newestRows, type NewestQuery } from './newest.ts';
-import { countRows, findRow, readPages, type CountQuery, type PagesQuery, type ReadQuery } from './pages.ts';
+import { countRows, findRow, readEnds, readPages } from './pages.ts';
+import type { CountQuery, EndsQuery, PagesQuery, ReadQuery } from './pages.ts';
 import { ensureBucket, signUrls, uploadObject } from './storage.ts';
 import type { BucketQuery, SignUrlsQuery, UploadQuery } from './storage.ts';
 import { callFunction, insertRows, removeRows, updateRows, upsertRows } from './writes.ts';
@@ -22,6 +23,8 @@ export interface Database {
   find<T>(query: ReadQuery<T>): Promise<T | undefined>;
   /** The newest rows that match, newest first. */
   newest<T>(query: NewestQuery<T>): Promise<T[]>;
+  /** Rows among which are those with the lowest and the highest key of all that match. */
+  ends<T>(query: EndsQuery<T>): Promise<T[]>;
   /** How many rows match, exactly. */
   count(query: CountQuery): Promise<number>;
   /** How many rows were changed. */
@@ -69,6 +72,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     pages: (query) => readPages(connection, query),
     find: (query) => findRow(connection, query),
     newest: (query) => newestRows(connection, query),
+    ends: (query) => readEnds(connection, query),
     count: (query) => countRows(connection, query),
     update: (query) => updateRows(connection, query),
     upsert: (query) => upsertRows(connection, query),

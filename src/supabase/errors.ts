@@ -18,6 +18,8 @@ export interface Refusal {
   details?: string | null;
   hint?: string | null;
   error?: string;
+  /** Storage answers nearly every refusal with 400, and says here what it is: 544 is a database that was too slow. */
+  statusCode?: string | undefined;
 }
 
 /** What was attempted, for the error: `reading products`. */
@@ -45,7 +47,7 @@ const UNAUTHORIZED = new Set(['PGRST300', 'PGRST301', 'PGRST302', 'PGRST303', '4
 export function toStoreError(attempted: Attempted, outcome: Outcome, refusal: Refusal | null): StoreError {
   if (outcome.status === undefined) return transportError(attempted, outcome);
   const { what, repeat, key } = attempted;
-  const { status } = outcome;
+  const status = meantStatus(outcome.status, refusal);
   const storeCode = refusal?.code === undefined || refusal.code === '' ? undefined : refusal.code;
   const details = {
     status,
@@ -68,8 +70,15 @@ export function toStoreError(attempted: Attempted, outcome: Outcome, refusal: Re
   }
   if (status === 401 || status === 403) return error('supabase_unauthorized', '; check the service role key');
   if (status === 429) return error('supabase_unavailable', '', true);
-  if (status >= 500) return error('supabase_unavailable', '', repeat === 'safe');
+  // With a good status it is somebody else's answer, or none: a proxy's, say, while it starts.
+  if (status >= 500 || status === 408 || status < 400)
+    return error('supabase_unavailable', '', repeat === 'safe');
   return error('supabase_rejected');
+}
+
+function meantStatus(status: number, refusal: Refusal | null): number {
+  const meant = Number(refusal?.statusCode);
+  return status === 400 && meant >= 400 && meant <= 599 ? meant : status;
 }
 
 function transportError({ what, repeat }: Attempted, { failure, timedOut }: Outcome): StoreError {

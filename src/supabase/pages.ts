@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 
 import { StoreError } from '../base/errors.ts';
-import type { Connection } from './connection.ts';
+import type { Answer, Connection } from './connection.ts';
 import { filterTerm, splitLongLists, type Filter } from './filters.ts';
 import { parseRows } from './rows.ts';
 
@@ -21,7 +21,12 @@ export interface PagesQuery<T> extends ReadQuery<T> {
   pageSize?: number;
 }
 
-export type CountQuery = Pick<ReadQuery<unknown>, 'table' | 'filters' | 'signal'>;
+export interface CountQuery extends Pick<ReadQuery<unknown>, 'table' | 'filters' | 'signal'> {
+  /** Where rows are filtered by a table that is embedded: `id,cutout_images!inner()`. */
+  columns?: string;
+}
+
+export type EndsQuery<T> = ReadQuery<T> & Required<Pick<PagesQuery<T>, 'key'>>;
 
 /** What a project gives at most, unless it was configured otherwise; more is cut in silence. */
 const PAGE_SIZE = 1_000;
@@ -78,7 +83,7 @@ export async function countRows(connection: Connection, query: CountQuery): Prom
       repeat: 'safe',
       signal: query.signal,
       send: (client) => {
-        let request = client.from(query.table).select('*', { count: 'exact', head: true });
+        let request = client.from(query.table).select(query.columns ?? '*', { count: 'exact', head: true });
         for (const { column, operator, operand } of filters.map(filterTerm)) {
           request = request.filter(column, operator, operand);
         }
@@ -90,10 +95,22 @@ export async function countRows(connection: Connection, query: CountQuery): Prom
   return rows;
 }
 
+/** The rows with the lowest and the highest key of each part that a long list is cut into; none where nothing matches. */
+export async function readEnds<T>(connection: Connection, query: EndsQuery<T>): Promise<T[]> {
+  const { key, filters = [] } = query;
+  const ends: unknown[] = [];
+  for (const part of splitLongLists(filters).parts) {
+    for (const ascending of [true, false]) {
+      ends.push(...(await readRows(connection, { ...query, filters: part }, { key, ascending, limit: 1 })));
+    }
+  }
+  return parseRows(ends, query);
+}
+
 async function readRows(
   connection: Connection,
   query: Pick<ReadQuery<unknown>, 'table' | 'columns' | 'filters' | 'signal'>,
-  { key, limit }: { key: string | undefined; limit: number },
+  { key, ascending = true, limit }: { key: string | undefined; ascending?: boolean; limit: number },
 ): Promise<unknown[]> {
   const { data } = await connection.request<unknown[]>({
     what: `reading ${query.table}`,
@@ -104,10 +121,17 @@ async function readRows(
       for (const { column, operator, operand } of (query.filters ?? []).map(filterTerm)) {
         request = request.filter(column, operator, operand);
       }
-      return (key === undefined ? request : request.order(key, { ascending: true })).limit(limit);
+      const ordered = key === undefined ? request : request.order(key, { ascending });
+      return ordered.limit(limit).then(listOrError);
     },
   });
   return data ?? [];
+}
+
+/** An answer that is no list must not pass for the end of one. */
+function listOrError(answer: Answer<unknown[]>): Answer<unknown[]> {
+  if (answer.error !== null || Array.isArray(answer.data)) return answer;
+  return { data: null, error: { message: 'the answer is no list of rows' } };
 }
 
 function keyOf(row: unknown, key: string, table: string): string | number {

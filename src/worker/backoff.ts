@@ -1,3 +1,4 @@
+import { MAX_RETRY_AFTER_MS } from '../flow/retry.ts';
 import { sleep } from '../flow/time.ts';
 
 /** An answer that comes sooner was no long poll: whoever asked again at once would ask thousands of times a second. */
@@ -13,7 +14,7 @@ export interface Backoff {
   reset(): void;
   /** After an answer with nothing in it. One that took its time is followed by the next request at once. */
   empty(tookMs: number, signal: AbortSignal): Promise<void>;
-  /** After a failure; never shorter than the other side asked for. */
+  /** After a failure; never shorter than the other side asked for, within MAX_RETRY_AFTER_MS. */
   failed(askedMs: number, signal: AbortSignal): Promise<void>;
 }
 
@@ -41,6 +42,6 @@ export function createBackoff({ wait = sleep, random = Math.random }: BackoffPar
       if (tookMs < INSTANT_MS) return pause(MAX_EMPTY_DELAY_MS, 0, signal);
       tries = 0;
     },
-    failed: (askedMs, signal) => pause(MAX_FAILED_DELAY_MS, askedMs, signal),
+    failed: (askedMs, signal) => pause(MAX_FAILED_DELAY_MS, Math.min(askedMs, MAX_RETRY_AFTER_MS), signal),
   };
 }

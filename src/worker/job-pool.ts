@@ -21,7 +21,7 @@ export interface JobPool {
   /** Jobs that may still be taken now. @throws what the limit throws. */
   free(): number;
   /**
-   * Starts the jobs as places allow. One that is held already is not started a second time; where it was cancelled and
+   * Starts the jobs as places allow, now or when there are more of them. One that is held already is not started a second time; where it was cancelled and
    * has not ended yet, it is another run of it, which begins after that.
    */
   add(jobs: readonly TakenJob[]): void;
@@ -44,6 +44,7 @@ export function createJobPool({ limit, run, platform, log }: JobPoolOptions): Jo
   const again = new Map<string, TakenJob>();
   const running = new Set<string>();
   const watchers = new Set<() => void>();
+  let recheck: NodeJS.Timeout | undefined;
   let stopping: { options: StopOptions; at: number } | undefined;
   let givingUp: HandlerError | undefined;
 
@@ -89,6 +90,8 @@ export function createJobPool({ limit, run, platform, log }: JobPoolOptions): Jo
         advance();
       });
     }
+    clearTimeout(recheck);
+    if (queue.length > 0) recheck = setTimeout(advance, LIMIT_RECHECK_MS);
     tell();
   };
   const stopOne = (control: JobControl): void => {
@@ -174,5 +177,7 @@ export function createJobPool({ limit, run, platform, log }: JobPoolOptions): Jo
   };
 }
 
+/** A concurrency that is a function of something else than jobs is asked again after this while jobs wait. */
+export const LIMIT_RECHECK_MS = 1_000;
 /** How long a cancelled handler may take to end before its place is given to another job. */
 const CANCEL_GRACE_MS = 30_000;

@@ -24,6 +24,8 @@ interface Child {
 export interface StopOnSignals extends Disposable {
   /** Aborted by the first signal; its reason is a StoppedError `shutdown`. */
   readonly signal: AbortSignal;
+  /** What a shell expects of a program that the first signal has ended; undefined while there was none. */
+  readonly exitCode: number | undefined;
 }
 
 export interface StopOptions {
@@ -39,10 +41,11 @@ export interface StopOptions {
  * a first one, the end of the process that started this one with a channel between them.
  */
 export function stopOnSignals(
-  log: Log,
+  log: Pick<Log, 'warn' | 'error'>,
   { signals = process, exit, child, graceMs }: StopOptions,
 ): StopOnSignals {
   const stop = new AbortController();
+  let exitCode: number | undefined;
   const onSignal = (signal: StopSignal): void => {
     if (stop.signal.aborted) {
       if (exit === undefined) return;
@@ -51,6 +54,7 @@ export function stopOnSignals(
       return;
     }
     log.warn('Stopping: a signal asked for it', { signal });
+    exitCode = EXIT_CODE[signal];
     stop.abort(new StoppedError('shutdown', `stopped by ${signal}`, { graceMs }));
   };
   const onDisconnect = (): void => {
@@ -66,6 +70,9 @@ export function stopOnSignals(
   }
   return {
     signal: stop.signal,
+    get exitCode() {
+      return exitCode;
+    },
     [Symbol.dispose]: () => {
       for (const name of STOP_SIGNALS) signals.off(name, onSignal);
       child?.off('disconnect', onDisconnect);

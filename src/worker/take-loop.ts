@@ -1,7 +1,7 @@
 import { HttpError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { createBackoff, type Backoff } from './backoff.ts';
-import type { JobPool } from './job-pool.ts';
+import { LIMIT_RECHECK_MS, type JobPool } from './job-pool.ts';
 import type { Platform } from './platform.ts';
 
 interface LoopParts {
@@ -12,9 +12,6 @@ interface LoopParts {
   signal: AbortSignal;
   backoff?: Backoff;
 }
-
-/** A concurrency that is a function of something else than jobs is asked again after this. */
-const LIMIT_RECHECK_MS = 1_000;
 
 /**
  * Takes jobs as long as there are places, one long poll at a time, until told to stop; what still arrives then is added

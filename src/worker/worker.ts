@@ -48,6 +48,8 @@ export interface WorkerParts {
 
 /** What a container usually gets between SIGTERM and SIGKILL. */
 const SHUTDOWN_GRACE_MS = 10_000;
+/** More than a timer can hold would end it at once. */
+const MAX_GRACE_MS = 2 ** 31 - 1;
 /** Of that, what is kept for posting the results; of a short one, a quarter. */
 const POSTING_MS = 2_000;
 /** A worker that is to be replaced looks again after this whether all is answered, should nobody tell it. */
@@ -185,6 +187,7 @@ async function isFit(
 }
 
 function graceOf({ shutdownGraceMs = SHUTDOWN_GRACE_MS }: WorkerOptions): number {
-  if (Number.isFinite(shutdownGraceMs) && shutdownGraceMs >= 0) return shutdownGraceMs;
-  throw new HandlerError('invalid_settings', 'shutdownGraceMs: expected milliseconds from 0 on');
+  if (shutdownGraceMs >= 0 && shutdownGraceMs <= MAX_GRACE_MS) return shutdownGraceMs;
+  const message = `shutdownGraceMs: expected milliseconds from 0 to ${MAX_GRACE_MS}`;
+  throw new HandlerError('invalid_settings', message);
 }

@@ -55,7 +55,15 @@ const COMMON: Found<Common> = {
   cutout_filter_has_upc: (job) => [job.source_config?.filters.cutout_filter_has_upc],
   cutout_merchant_names: (job) => [job.source_config?.filters.cutout_merchant_names],
   cutout_merchant_ids: (job) => [job.source_config?.filters.cutout_merchant_ids],
-  collection_mode: (job) => [job.source_config?.append_only_new],
+  collection_mode: (job) => [
+    job.source_config?.append_only_new === true
+      ? 'append'
+      : job.rebuild?.replace === true
+        ? 'replace'
+        : 'create',
+  ],
+  keep_replaced: (job) => [job.rebuild?.keep_replaced],
+  max_failed_share: (job) => [job.rebuild?.max_failed_share],
   append_trust_points: (job) => [job.source_config?.append_trust_points],
   allow_mixed_models: (job) => [job.allow_mixed_models],
   batch_size: (job) => [job.batch_size],
@@ -82,7 +90,6 @@ const COMBINED: Found<ResolvedCombined> = {
 
 /** Fields that mean something else in a job: what they mean there. */
 function meaningOf(field: string, value: unknown): unknown {
-  if (field === 'collection_mode') return value === 'append';
   if (field === 'product_filter') return FILTERS.shape.product_filter.parse(value);
   if (field !== 'model') return value;
   const { slug: _, ...model } = value as ResolvedCombined['model'];
@@ -113,15 +120,21 @@ describe.each(PURPOSES)('any %s request', (purpose) => {
         const lookup = everything({
           collection: () => Promise.resolve(isAppend ? { size: sizeOf(request) } : null),
         });
-        const plan = await planExtraction(request, { lookup, rebuildAs: (name) => `${name}.next` });
+        const plan = await planExtraction(request, { lookup });
         const job = parseEmbeddingInput(extractionInput(plan, JOB_ID));
 
         expect(job.unknownKeys).toEqual([]);
         expect(job.job_id).toBe(JOB_ID);
         const { resolved } = plan;
         const finds = resolved.purpose === 'matching' ? MATCHING : COMBINED;
-        // What the sender wrote is in what was resolved, name by name.
-        expect(Object.keys(finds)).toEqual(expect.arrayContaining(Object.keys(body)));
+        // What the sender wrote is in what was resolved, name by name; into how many jobs it goes is said beside it.
+        const { shards, images_per_shard, ...asked } = body;
+        expect(Object.keys(finds)).toEqual(expect.arrayContaining(Object.keys(asked)));
+        const division = {
+          ...(shards !== undefined && { shards }),
+          ...(images_per_shard !== undefined && { images_per_shard }),
+        };
+        expect(plan.division ?? {}).toEqual(division);
         for (const [field, found] of Object.entries(finds)) {
           const value = (resolved as Record<string, unknown>)[field];
           if (value === undefined) continue;
@@ -136,14 +149,15 @@ describe.each(PURPOSES)('any %s request', (purpose) => {
   test('keeps what the sender wrote when it is read and when its names are looked up', async () => {
     await fc.assert(
       fc.asyncProperty(anyRequest(purpose), async (body) => {
-        const request = parse(purpose, { ...body, collection_mode: 'create' });
+        const request = parse(purpose, { ...body, collection_mode: 'replace' });
         const { resolved } = await planExtraction(request, { lookup: everything() });
-        const { model, ...fields } = { ...body, collection_mode: 'create' } as Record<string, unknown>;
+        const { model, ...fields } = { ...body, collection_mode: 'replace' } as Record<string, unknown>;
         for (const [field, value] of Object.entries(fields)) {
           expect([field, request[field as keyof ExtractionRequest]]).toEqual([field, asRead(field, value)]);
         }
         expect(request.model).toEqual(asRead('model', model ?? { active: true }));
-        expect(resolved).toMatchObject({ ...request, model: {} });
+        const { shards: _, images_per_shard: __, ...asked } = request;
+        expect(resolved).toMatchObject({ ...asked, model: {} });
       }),
       { numRuns: 100 },
     );

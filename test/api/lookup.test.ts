@@ -62,7 +62,7 @@ test('says what is not', async () => {
 test('a request is planned against the stores themselves', async () => {
   const request = EXTRACTION_REQUESTS.matching.parse({ collection_mode: 'append', source: 'products' });
   const plan = await planExtraction(request, { lookup });
-  expect(plan.targets).toEqual([{ name: 'products_demo', fill: 'products_demo' }]);
+  expect(plan.collections).toEqual(['products_demo']);
   expect(plan.model.id).toBe(MODEL_ID);
 });
 

@@ -25,7 +25,7 @@ async function plan(purpose: Purpose, body: unknown, changes: Partial<Lookup> = 
 }
 
 async function namesOf(purpose: Purpose, body: unknown, changes: Partial<Lookup> = {}): Promise<string[]> {
-  return (await plan(purpose, body, changes)).targets.map(({ name }) => name);
+  return (await plan(purpose, body, changes)).collections;
 }
 
 async function refusal(planned: Promise<unknown>): Promise<Record<string, string>> {
@@ -99,10 +99,11 @@ describe('what the stores do not have is refused, by the name of the field', () 
     });
   });
 
-  test('replace where nothing can', async () => {
-    expect(await refusal(plan('training', { collection_mode: 'replace' }))).toEqual({
-      collection_mode: expect.stringContaining('expected create or append'),
-    });
+  test('replace has what it is for, and need not', async () => {
+    const replace = { collection_mode: 'replace' };
+    await expect(plan('training', replace)).resolves.toMatchObject({ collections: ['training_dinov2_base'] });
+    // Of another size, even: what is filled is another collection.
+    await expect(plan('training', replace, holds(384))).resolves.toMatchObject({ mode: 'replace' });
   });
 
   test('a dataset, a model, an active model', async () => {

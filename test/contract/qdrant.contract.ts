@@ -142,6 +142,84 @@ export function describeQdrant(name: string, open: () => Promise<QdrantTarget>):
         ]);
       });
 
+      test('aliases are set, set over and removed, those of several collections in one request', async () => {
+        const [one, two] = [await filled(2, []), await filled(2, [])];
+        const [a, b] = [fresh(), fresh()];
+        const ours = async (): Promise<unknown> => {
+          const { aliases, collections } = await store.names();
+          expect([collections.has(one), collections.has(a)]).toEqual([true, false]);
+          expect(await store.aliases()).toEqual(aliases);
+          return Object.fromEntries([...aliases].filter(([alias]) => [a, b].includes(alias)));
+        };
+        await store.changeAliases(
+          new Map([
+            [a, one],
+            [b, two],
+          ]),
+        );
+        expect(await ours()).toEqual({ [a]: one, [b]: two });
+        await store.changeAliases(
+          new Map([
+            [a, two],
+            [b, null],
+            [fresh(), null],
+          ]),
+        );
+        expect(await ours()).toEqual({ [a]: two });
+        await store.changeAliases(new Map());
+      });
+
+      test("no alias has a collection's name, or names what is not there; what came before it in the request stands", async () => {
+        const [one, two] = [await filled(2, []), await filled(2, [])];
+        const alias = fresh();
+        for (const [name, of] of [
+          [two, one],
+          [fresh(), fresh()],
+        ] as const) {
+          const changes = store.changeAliases(
+            new Map([
+              [alias, one],
+              [name, of],
+            ]),
+          );
+          await expect(changes).rejects.toMatchObject({ retryable: false });
+          expect((await store.aliases()).get(alias)).toBe(one);
+          await store.changeAliases(new Map([[alias, null]]));
+        }
+        await store.changeAliases(new Map([[alias, one]]));
+        await expect(
+          client.createCollection(alias, { vectors: { size: 2, distance: 'Cosine' } }),
+        ).rejects.toMatchObject({ status: expect.any(Number) });
+        expect(await store.inspect(alias)).toEqual({ size: 2, distance: 'Cosine' });
+      });
+
+      test('a collection is dropped by its own name alone, with its aliases, and may be dropped again', async () => {
+        const collection = await filled(2, []);
+        const alias = fresh();
+        await store.changeAliases(new Map([[alias, collection]]));
+        await store.drop(alias);
+        expect(await store.inspect(collection)).not.toBeNull();
+        await store.drop(collection);
+        await store.drop(collection);
+        expect(await store.inspect(alias)).toBeNull();
+        expect((await store.aliases()).has(alias)).toBe(false);
+      });
+
+      test('points are written, read and counted by an alias', async () => {
+        const collection = await filled(2, []);
+        const alias = fresh();
+        await store.changeAliases(new Map([[alias, collection]]));
+        expect(await store.ensure(alias, 2)).toBe('existed');
+        await store.upsert(alias, [{ id: 1, vector: Float32Array.of(1, 0), payload: { id: 'a', n: 1 } }]);
+        expect(await store.countExactly(collection)).toBe(1);
+        expect(await store.payloads(alias, [1], ['id'])).toEqual(new Map([['1', { id: 'a' }]]));
+        const pages = store.scroll(alias, { withVectors: true });
+        expect((await Array.fromAsync(pages)).flat()).toEqual([
+          { id: 1, vector: Float32Array.of(1, 0), payload: { id: 'a', n: 1 } },
+        ]);
+        expect(await store.search(alias, Float32Array.of(1, 0), { limit: 1 })).toHaveLength(1);
+      });
+
       test('a collection that is absent is an error for everything but inspect and ensure', async () => {
         const absent = fresh();
         const notFound = { code: 'qdrant_not_found', status: 404, retryable: false };

@@ -80,7 +80,7 @@ afterAll(() => {
 });
 
 async function startLocal(): Promise<Local> {
-  const child = spawn(process.execPath, ['src/demo/local.ts', '--json', '--folder', folder], {
+  const child = spawn(process.execPath, ['src/cli/main.ts', 'local', '--json', '--folder', folder], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'ignore'],
   });

@@ -178,6 +178,23 @@ test('a job without a row tells the same', async () => {
   expect(messages.filter((message) => message === 'Performance')).toHaveLength(1);
 });
 
+test('a job without a row counts what it asks the storage again', async () => {
+  const path = 'many/1.png';
+  await cloud.supabase.database.ensureBucket({ bucket: 'frames' });
+  const body = await cloud.images.picture(`/${path}`);
+  await cloud.supabase.database.upload({ bucket: 'frames', path, body, contentType: 'image/png' });
+  await using supabase = await testProxy(cloud.supabase.url);
+  let away = 0;
+  supabase.intercept = ({ method }) => Promise.resolve(method === 'POST' && away++ < 2 ? 503 : undefined);
+  const images = [{ id: 'a', url: path, type: 'product' }];
+  const input = { job_id: null, images, supabase_url: supabase.url };
+  const { output } = await runJob<StatelessOutput>(cloud, input, { row: null });
+  expect(output).toMatchObject({
+    processed_count: 1,
+    performance: { retries: { images: 0, supabase: 2, qdrant: 0 } },
+  });
+});
+
 test('how much runs at once is logged once for a model, with what each number was chosen by', async () => {
   await using tools = createEmbeddingTools(
     { ...cloud.tools.settings, BATCH_SIZE: 3, INFERENCE_SESSIONS: 2, DOWNLOAD_CONCURRENCY: 5 },

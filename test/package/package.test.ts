@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -105,6 +105,29 @@ test('the built handler is a program: one JSON document, exit 0, or exit 1 with 
   }).catch((error: unknown) => error as { code: number; stdout: string });
   expect(failed).toMatchObject({ code: 1 });
   expect(JSON.parse(failed.stdout)).toEqual({ error: expect.stringContaining('images') });
+}, 60_000);
+
+test('no compiled file asks for a source', async () => {
+  // The compiler leaves `import()` as it is written in a function that has `using`.
+  const dist = join(folder, 'node_modules', 'gpu-handlers', 'dist');
+  const files = await readdir(dist, { recursive: true });
+  for (const file of files.filter((name) => name.endsWith('.js')))
+    expect([file, ...(await readFile(join(dist, file), 'utf8')).matchAll(/import\('[^']*\.ts'\)/g)]).toEqual([
+      file,
+    ]);
+});
+
+test('the command line starts from the packed package, and finds the migrations in it', async () => {
+  const { bin } = JSON.parse(
+    await readFile(join(folder, 'node_modules', 'gpu-handlers', 'package.json'), 'utf8'),
+  ) as { bin: Record<string, string> };
+  const program = join(folder, 'node_modules', 'gpu-handlers', bin['gpu-handlers'] ?? '');
+  expect(await readFile(program, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  const version = await run(process.execPath, [program, '--version'], { cwd: folder });
+  expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  const help = await run(process.execPath, [program, 'help', 'extract'], { cwd: folder });
+  expect(help.stdout).toContain('--product-ids');
+  await readdir(join(folder, 'node_modules', 'gpu-handlers', 'supabase', 'migrations'));
 }, 60_000);
 
 test('nothing of tests, local data or models is packed', async () => {

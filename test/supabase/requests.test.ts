@@ -14,7 +14,8 @@ const ROW = { id: '00000000-0000-0000-0000-000000000001' };
 const QUERY = { table: 'things', columns: 'id', schema: z.object({ id: z.string() }) };
 const ALL: Filter[] = [{ column: 'id', op: 'not_null' }];
 
-type Reply = { status: number; body?: unknown; headers?: Record<string, string> } | 'hang' | 'drop';
+type Reply =
+  { status: number; body?: unknown; text?: string; headers?: Record<string, string> } | 'hang' | 'drop';
 
 /** A server that gives one reply after the other, the last of them for ever, and remembers what it was asked. */
 async function scripted(...replies: Reply[]) {
@@ -26,7 +27,7 @@ async function scripted(...replies: Reply[]) {
     if (reply === 'drop') response.destroy();
     else if (reply !== 'hang') {
       response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers });
-      response.end(reply.body === undefined ? undefined : JSON.stringify(reply.body));
+      response.end(reply.text ?? (reply.body === undefined ? undefined : JSON.stringify(reply.body)));
     }
   };
   const server = createServer(answer);
@@ -62,6 +63,10 @@ describe('what is tried again', () => {
   test.each<[string, Reply]>([
     ['a server that is overloaded', UNAVAILABLE],
     ['a limit on the rate', { status: 429, body: { message: 'slow down' }, headers: { 'retry-after': '0' } }],
+    ['a server that found the request slow', { status: 408 }],
+    ['an answer that is empty', { status: 200 }],
+    ['an answer that is no list', { status: 200, body: { status: 'starting' } }],
+    ['an answer that is no JSON', { status: 200, text: '<html>starting</html>' }],
     ['a connection that breaks', 'drop'],
     ['no answer in time', 'hang'],
   ])('a read, after %s', async (_, reply) => {
@@ -69,6 +74,18 @@ describe('what is tried again', () => {
     expect(await server.database.find(QUERY)).toEqual(ROW);
     // On a busy machine the second answer may come too late as well.
     expect(server.asked.length).toBeGreaterThanOrEqual(2);
+  });
+
+  test.each<[string, Reply]>([
+    ['a storage that says 400 and means 544', { status: 400, body: { statusCode: '544', message: 'slow' } }],
+    ['a storage that says 400 and means 429', { status: 400, body: { statusCode: '429', message: 'full' } }],
+    ['an answer that is empty', { status: 200 }],
+    ['an answer that is no list', { status: 200, body: null }],
+  ])('signing, after %s', async (_, reply) => {
+    const signed = { status: 200, body: [{ path: 'p', error: null, signedURL: '/object/sign/b/p?token=t' }] };
+    await using server = await scripted(reply, signed);
+    const [url] = await server.database.signUrls({ bucket: 'b', paths: ['p'], expiresInSeconds: 60 });
+    expect(url).toMatch(/token=t$/);
   });
 
   test('a database that is away for longer than a few tries', async () => {
@@ -132,6 +149,13 @@ describe('errors', () => {
     if (!(error instanceof StoreError)) throw error;
     expect(error).toMatchObject({ code: 'supabase_unauthorized', store: 'supabase' });
     expect(error.message).toMatch(/^reading things: 401 PGRST301 bad key \[redacted\]/);
+  });
+
+  test('of a storage that says 400 and means 403: the key is at fault, not the files', async () => {
+    const body = { statusCode: '403', error: 'Unauthorized', message: 'invalid signature' };
+    await using server = await scripted({ status: 400, body });
+    const signing = server.database.signUrls({ bucket: 'b', paths: ['p'], expiresInSeconds: 60 });
+    expect(await failure(signing)).toMatchObject({ code: 'supabase_unauthorized', status: 403 });
   });
 
   test('that are no JSON are still errors', async () => {
@@ -226,6 +250,12 @@ test('requests leave nothing on the signal of their job', async () => {
   const { signal } = new AbortController();
   for (let i = 0; i < 20; i++) await server.database.find({ ...QUERY, signal });
   expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+});
+
+test('a list goes on behind an answer that is empty: it is no end', async () => {
+  const end: Reply = { status: 200, body: [] };
+  await using server = await scripted(FOUND, { status: 200 }, { status: 200, body: [{ id: 'b' }] }, end);
+  expect((await Array.fromAsync(server.database.pages(QUERY))).flat()).toEqual([ROW, { id: 'b' }]);
 });
 
 test('a signal stops between two pages', async () => {

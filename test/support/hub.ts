@@ -11,7 +11,13 @@ export interface Fault {
   cutAfter?: number;
   /** The body stops there, and the connection stays. */
   stallAfter?: number;
+  /** A byte every so many milliseconds. */
+  dripMs?: number;
   ignoreRange?: boolean;
+  /** Said of a part, where it is not true. */
+  contentRange?: string;
+  /** How long the body is, is not said. */
+  unsized?: boolean;
   /** Another body than the file's. */
   body?: Uint8Array;
 }
@@ -98,11 +104,17 @@ export async function startHub(): Promise<TestHub> {
     const body = ranged ? whole.subarray(from) : whole;
     response.writeHead(ranged ? 206 : 200, {
       ...headers,
-      'content-length': body.length,
-      ...(ranged && { 'content-range': `bytes ${from}-${whole.length - 1}/${whole.length}` }),
+      ...(fault.unsized !== true && { 'content-length': body.length }),
+      ...(ranged && {
+        'content-range': fault.contentRange ?? `bytes ${from}-${whole.length - 1}/${whole.length}`,
+      }),
     });
     if (noted.method === 'HEAD') {
       response.end();
+      return;
+    }
+    if (fault.dripMs !== undefined) {
+      drip(response, body, fault.dripMs);
       return;
     }
     const stop = fault.cutAfter ?? fault.stallAfter;
@@ -114,6 +126,12 @@ export async function startHub(): Promise<TestHub> {
       response.write(part);
       void hub.arrived(noted.file, (ranged ? from : 0) + part.length).then(() => response.destroy());
     }
+  };
+
+  const drip = (response: ServerResponse, body: Buffer, everyMs: number): void => {
+    let at = 0;
+    const timer = setInterval(() => response.write(body.subarray(at, ++at)), everyMs);
+    response.on('close', () => clearInterval(timer));
   };
 
   const refuse = (response: ServerResponse, { status = 500, headers = {} }: Fault): void => {

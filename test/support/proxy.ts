@@ -1,6 +1,14 @@
 import { once } from 'node:events';
-import { createServer, request as forward, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  request as forward,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
+
+import { SERVER_KEEP_ALIVE_MS } from '../../src/http/listen.ts';
 
 interface ProxiedRequest {
   method: string;
@@ -23,10 +31,19 @@ export interface TestProxy extends AsyncDisposable {
 export type Instead =
   number | { status: number; error: string; headers?: Record<string, string> } | 'drop' | 'drop_answer';
 
+/** Of a server in front of another one. To that one each request has a connection of its own: none grows old. */
+export const PROXY_OPTIONS = { keepAliveTimeout: SERVER_KEEP_ALIVE_MS };
+
+/** Headers without those that speak of one connection alone: what the other server promises of its own is not ours. */
+export function withoutHop(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const { connection: _, 'keep-alive': __, 'transfer-encoding': ___, ...rest } = headers;
+  return rest;
+}
+
 /** A server in front of another one that counts what is asked of it and can answer in its place. */
 export async function testProxy(target: string): Promise<TestProxy> {
   const requests: ProxiedRequest[] = [];
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer(PROXY_OPTIONS, (incoming, outgoing) => {
     pass(incoming, outgoing).catch(() => outgoing.destroy());
   });
 
@@ -52,7 +69,7 @@ export async function testProxy(target: string): Promise<TestProxy> {
       const answer = JSON.stringify({ message: error, status: { error } });
       outgoing.writeHead(status, { 'content-type': 'application/json', ...more }).end(answer);
     } else {
-      const onward = forward(new URL(path, target), { method, headers });
+      const onward = forward(new URL(path, target), { method, headers: withoutHop(headers), agent: false });
       onward.on('error', () => outgoing.destroy());
       onward.on('response', (answer) => {
         if (instead === 'drop_answer') {
@@ -60,7 +77,7 @@ export async function testProxy(target: string): Promise<TestProxy> {
           answer.resume();
           return;
         }
-        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+        outgoing.writeHead(answer.statusCode ?? 502, withoutHop(answer.headers));
         answer.pipe(outgoing);
       });
       onward.end(body);

@@ -62,8 +62,10 @@ test.each([
 test.each([
   ['429 alone', {}, 5_000],
   ['429 with a longer wish', { headers: { 'retry-after': '30' } }, 30_000],
+  ['429 that asks for years', { headers: { 'retry-after': 'Fri, 31 Dec 9999 23:59:59 GMT' } }, 60_000],
+  ['429 that asks for ever', { headers: { 'retry-after': '9'.repeat(400) } }, 60_000],
   ['503 with a wish', { status: 503, headers: { 'retry-after': '7' } }, 7_000],
-])('%s is waited for as asked', async (_, outcome, ms) => {
+])('%s is waited for as asked, within a minute', async (_, outcome, ms) => {
   simulator.script({ route: 'take', outcome: { status: 429, ...outcome }, times: 1 });
   expect(await pausesUntilJob()).toEqual([ms]);
 });

@@ -2,17 +2,22 @@ import { z } from 'zod';
 
 import { messageOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import type { Database } from '../../supabase/database.ts';
+import type { Database, Filter } from '../../supabase/database.ts';
 import type { Endpoint, EndpointHealth, RunPodJob } from '../runpod/endpoint.ts';
+import { leaveShardsOut } from '../runs/leave-shards-out.ts';
 import { END_STATES, RUN_KIND_NAMES, RUN_KINDS, type RunKindName } from '../runs/run-kinds.ts';
+import type { EndedRun } from '../runs/runs.ts';
 import { verdictOf } from '../runs/verdict.ts';
 import { createCounter, expose, type Metric } from './exposition.ts';
 import { countedOutput } from './job-output.ts';
 
 /** What this process has seen since it started, and what the database and RunPod say now. */
 export interface Metrics {
-  /** A run has ended; told once, whichever process was first to keep its result. */
-  runEnded(kind: RunKindName, id: string, job: RunPodJob): Promise<void>;
+  /**
+   * A run has ended; told once, whichever process was first to keep its result. Images are counted where they were
+   * embedded, and a divided run counts as one.
+   */
+  runEnded(run: EndedRun, job: RunPodJob): Promise<void>;
   request(operation: string, status: number, seconds: number): void;
   /** Prometheus' text. What does not answer is left out, and counted. */
   text(signal: AbortSignal): Promise<string>;
@@ -90,13 +95,16 @@ export function createMetrics({ database, endpoints, log }: MetricsOptions): Met
   };
 
   return {
-    async runEnded(kind, id, job) {
+    async runEnded({ kind, id, part }, job) {
       const state = verdictOf(kind, job)?.state;
       if (state === undefined) return;
-      ended.add({ kind, status: state });
+      if (part !== 'shard') ended.add({ kind, status: state });
       if (kind !== 'embedding') return;
-      countImages(job.output);
-      countStages(job.output);
+      if (part !== 'whole') {
+        countImages(job.output);
+        countStages(job.output);
+      }
+      if (part === 'shard') return;
       await countCollections(id, state).catch((error: unknown) => {
         log.warn('A run is counted without its collections', { run: id, reason: messageOf(error) });
       });
@@ -132,15 +140,18 @@ async function runsByState(database: Database, signal: AbortSignal): Promise<Met
   );
   const samples = await Promise.all(
     wanted.map(async ({ kind, status }) => {
-      const filters = [{ column: 'status', op: 'eq', value: status } as const];
-      const value = await database.count({ table: RUN_KINDS[kind].table, filters, signal });
+      const { table } = RUN_KINDS[kind];
+      const isSo: Filter = { column: 'status', op: 'eq', value: status };
+      const count = (among: readonly Filter[] = []): Promise<number> =>
+        database.count({ table, filters: [isSo, ...among], signal });
+      const value = kind === 'embedding' ? await leaveShardsOut(count) : await count();
       return { labels: { kind, status }, value };
     }),
   );
   return {
     name: 'gpu_handlers_runs',
     type: 'gauge',
-    help: 'Runs by kind and state, as their rows say.',
+    help: 'Runs by kind and state, as their rows say; of a divided run the whole.',
     samples,
   };
 }

@@ -5,8 +5,11 @@ import { to, type FieldMap, type PathOf } from './field-map.ts';
 
 export type ExtractionPath = PathOf<Omit<EmbeddingInput, 'unknownKeys'>>;
 
+/** Says into how many jobs the request goes, and stands in none of them. */
+type Dividing = Pick<CombinedRequest, 'shards' | 'images_per_shard'>;
+
 /** A request with everything that had to be looked up: its model is found, its collections have names. */
-type Resolved<R> = Omit<R, 'model'> & { model: ChosenModel };
+type Resolved<R> = Omit<R, 'model' | keyof Dividing> & { model: ChosenModel };
 export type ResolvedMatching = Resolved<MatchingRequest>;
 export type ResolvedCombined = Resolved<CombinedRequest> & { collection_name: string };
 export type ResolvedExtraction = ResolvedMatching | ResolvedCombined;
@@ -37,7 +40,12 @@ const COMMON: FieldMap<Common, ExtractionPath> = {
   cutout_filter_has_upc: to('source_config.filters.cutout_filter_has_upc'),
   cutout_merchant_names: to('source_config.filters.cutout_merchant_names'),
   cutout_merchant_ids: to('source_config.filters.cutout_merchant_ids'),
-  collection_mode: (mode) => ({ 'source_config.append_only_new': mode === 'append' }),
+  collection_mode: (mode) =>
+    mode === 'append'
+      ? { 'source_config.append_only_new': true }
+      : { 'source_config.append_only_new': false, 'rebuild.replace': mode === 'replace' },
+  keep_replaced: to('rebuild.keep_replaced'),
+  max_failed_share: to('rebuild.max_failed_share'),
   append_trust_points: to('source_config.append_trust_points'),
   allow_mixed_models: to('allow_mixed_models'),
   batch_size: to('batch_size'),

@@ -1,8 +1,9 @@
 import { InputError } from '../../base/errors.ts';
+import type { Division } from '../../embedding/divide/divide.ts';
 import { parseEmbeddingInput } from '../../embedding/input.ts';
 import type { CombinedRequest, ExtractionRequest, MatchingRequest, Purpose } from '../requests/extraction.ts';
 import { chooseModel, type ChosenModel } from './choose-model.ts';
-import { chooseTargets, type CollectionMode, type Target } from './collections.ts';
+import { checkCollections, type CollectionMode } from './collections.ts';
 import { COMBINED_FIELDS, MATCHING_FIELDS, type ResolvedExtraction } from './extraction-fields.ts';
 import { fieldAt, placeFields } from './field-map.ts';
 import type { Lookup } from './lookup.ts';
@@ -13,15 +14,15 @@ export interface ExtractionPlan {
   purpose: Purpose;
   model: ChosenModel;
   mode: CollectionMode;
-  targets: Target[];
-  /** With the collections that the job fills. */
+  /** Names that stand for what the job has filled when it is completed. */
+  collections: string[];
   resolved: ResolvedExtraction;
+  /** Absent: one job does it all. */
+  division?: Division | undefined;
 }
 
 export interface PlanOptions {
   lookup: Lookup;
-  /** Names what is filled in the place of a collection that is replaced; absent: `replace` is refused. */
-  rebuildAs?: ((name: string) => string) | undefined;
 }
 
 /**
@@ -31,36 +32,36 @@ export interface PlanOptions {
  */
 export async function planExtraction(
   request: ExtractionRequest,
-  options: PlanOptions,
+  { lookup }: PlanOptions,
 ): Promise<ExtractionPlan> {
   const [model, dataset] = await Promise.all([
-    chooseModel(request.model, options.lookup),
-    datasetOf(request, options.lookup),
+    chooseModel(request.model, lookup),
+    datasetOf(request, lookup),
   ]);
   const { collection_mode: mode, purpose } = request;
-  const targeting = { ...options, rebuildAs: options.rebuildAs, mode, size: model.embedding_dim };
-  if (request.purpose === 'matching') {
-    const targets = await chooseTargets(matchingNames(request, model), targeting);
-    const resolved = {
-      ...request,
-      model,
-      product_collection: targets.product_collection?.fill,
-      cutout_collection: targets.cutout_collection?.fill,
-    };
-    return { purpose, model, mode, targets: Object.values(targets), resolved };
+  const division = divisionOf(request);
+  const { shards: _, images_per_shard: __, ...asked } = request;
+  const check = { lookup, mode, size: model.embedding_dim };
+  if (asked.purpose === 'matching') {
+    const names = matchingNames(asked, model);
+    await checkCollections(names, check);
+    const collections = [...new Set(Object.values(names))];
+    return { purpose, model, mode, collections, resolved: { ...asked, model, ...names }, division };
   }
-  const name = request.collection_name ?? combinedName(request, model, dataset);
-  const { collection_name: target = { name, fill: name } } = await chooseTargets(
-    { collection_name: name },
-    targeting,
-  );
-  const resolved = { ...request, model, collection_name: target.fill };
-  return { purpose, model, mode, targets: [target], resolved };
+  const name = asked.collection_name ?? combinedName(asked, model, dataset);
+  await checkCollections({ collection_name: name }, check);
+  const resolved = { ...asked, model, collection_name: name };
+  return { purpose, model, mode, collections: [name], resolved, division };
+}
+
+function divisionOf({ shards, images_per_shard }: ExtractionRequest): Division | undefined {
+  if (shards !== undefined) return { shards };
+  return images_per_shard === undefined ? undefined : { images_per_shard };
 }
 
 /** Only those that the job writes to. */
 function matchingNames(
-  request: MatchingRequest,
+  request: Omit<MatchingRequest, 'shards' | 'images_per_shard'>,
   { slug }: ChosenModel,
 ): Partial<Record<'product_collection' | 'cutout_collection', string>> {
   const { source, product_collection: products, cutout_collection: cutouts } = request;
@@ -72,7 +73,7 @@ function matchingNames(
 
 /** `training_{model}`, `evaluation_{dataset}_{model}`, `production_{model}`. */
 function combinedName(
-  { purpose, product_source: source }: CombinedRequest,
+  { purpose, product_source: source }: Pick<CombinedRequest, 'purpose' | 'product_source'>,
   { slug }: ChosenModel,
   dataset: string | undefined,
 ): string {
@@ -119,11 +120,14 @@ export function extractionInput(
     parseEmbeddingInput(input);
     return input;
   } catch (error) {
-    throw error instanceof InputError ? inTheRequestsWords(error, resolved) : error;
+    throw inTheRequestsWords(error, resolved);
   }
 }
 
-function inTheRequestsWords(error: InputError, resolved: ResolvedExtraction): InputError {
+/** What is wrong with a job's input, by the name of the request's field; any other error as it is. */
+export function inTheRequestsWords(error: unknown, resolved: ResolvedExtraction): unknown {
+  if (!(error instanceof InputError)) return error;
+
   const fieldOf = (path: string): string | undefined =>
     resolved.purpose === 'matching'
       ? fieldAt(path, resolved, MATCHING_FIELDS)

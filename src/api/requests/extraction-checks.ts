@@ -5,11 +5,21 @@ import { modelIssues } from './model-choice.ts';
 
 /** What does not go together: a choice without what it needs, and fields that nobody would read. */
 export function extractionIssues(request: ExtractionRequest): InputIssue[] {
-  return [...modelIssues(request.model), ...productsIssues(request), ...unreadIssues(request)];
+  return [
+    ...modelIssues(request.model),
+    ...productsIssues(request),
+    ...unreadIssues(request),
+    ...shardsIssues(request),
+  ];
 }
 
 function productsIssues(request: ExtractionRequest): InputIssue[] {
   return readsProducts(request) ? productIssues(request) : [];
+}
+
+function shardsIssues({ shards, images_per_shard: images }: ExtractionRequest): InputIssue[] {
+  if (shards === undefined || images === undefined) return [];
+  return [{ key: 'images_per_shard', message: 'says again what shards says; expected one of the two' }];
 }
 
 /** Products are of no matter where only cutouts are asked for, and not by their products. */
@@ -31,6 +41,11 @@ function unreadIssues(request: ExtractionRequest): InputIssue[] {
   if (request.source === 'products') {
     for (const key of cutoutFilters(request)) unread(key, 'source is products');
   }
+  const { collection_mode: mode } = request;
+  if (mode !== 'replace' && request.keep_replaced !== undefined)
+    unread('keep_replaced', `collection_mode is ${mode}`);
+  if (mode === 'append' && request.max_failed_share !== undefined)
+    unread('max_failed_share', 'collection_mode is append');
   if (request.purpose !== 'matching') return issues;
   const idle = request.source === 'products' ? 'cutout_collection' : 'product_collection';
   if (request.source !== 'both' && request[idle] !== undefined) unread(idle, `source is ${request.source}`);

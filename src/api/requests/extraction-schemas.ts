@@ -1,7 +1,14 @@
 import { z } from 'zod';
 
-import { EMBEDDING_FIELDS, FILTERS, PRODUCT_CONDITIONS, SOURCE_CONFIG } from '../../embedding/input.ts';
-import { oneOf, yesOrNo } from '../../job/fields.ts';
+import {
+  EMBEDDING_FIELDS,
+  FILTERS,
+  MAX_SHARDS,
+  PRODUCT_CONDITIONS,
+  REBUILD,
+  SOURCE_CONFIG,
+} from '../../embedding/input.ts';
+import { oneOf, wholeNumber, yesOrNo } from '../../job/fields.ts';
 import { MODEL_CHOICE } from './model-choice.ts';
 
 const JOB = EMBEDDING_FIELDS.shape;
@@ -66,7 +73,17 @@ function fieldsFor<const P extends Purpose>(purpose: P, defaults: Defaults) {
     collection_mode: oneOf(['create', 'append', 'replace'])
       .default('create')
       .describe(
-        'create: a collection that is not there yet; append: what a collection that is there lacks; replace: built anew in the place of one that may be there.',
+        'create: a collection that is not there yet; append: what a collection that is there lacks; replace: built anew in the place of one that may be there, which serves until then.',
+      ),
+    keep_replaced: REBUILD.shape.keep_replaced
+      .unwrap()
+      .optional()
+      .describe('True, with replace: what served before is kept, as {name}__kept_{id}. Default: false.'),
+    max_failed_share: REBUILD.shape.max_failed_share
+      .unwrap()
+      .optional()
+      .describe(
+        'With create or replace: the most images that may have failed where the new collection is to serve, as a part of all, rounded up. Default: 0.01 with replace, 1 with create.',
       ),
     append_trust_points: SOURCE.append_trust_points.describe(
       'True, with append: what has a point is not fetched to see whether it has changed.',
@@ -75,6 +92,12 @@ function fieldsFor<const P extends Purpose>(purpose: P, defaults: Defaults) {
       "True: write also into a collection that holds another model's vectors.",
     ),
     batch_size: JOB.batch_size.describe('Images in one run of the model.'),
+    shards: wholeNumber(1, MAX_SHARDS)
+      .optional()
+      .describe('Into how many jobs the run is divided, at most: each reads its part of the rows.'),
+    images_per_shard: wholeNumber(1)
+      .optional()
+      .describe('In place of shards: about how many images each of the jobs is to have.'),
   };
 }
 

@@ -3,7 +3,7 @@ import { SettingsError } from '../../base/errors.ts';
 import type { RunKindName } from '../runs/run-kinds.ts';
 import { connectEndpoint, type Endpoint } from './endpoint.ts';
 
-const JOBS_URL = 'https://api.runpod.ai';
+export const JOBS_URL = 'https://api.runpod.ai';
 
 /** The endpoints that are set up; none of a kind whose id is not. @throws SettingsError for an id without a key. */
 export function connectEndpoints(

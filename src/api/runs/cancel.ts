@@ -1,6 +1,10 @@
 import { HandlerError, messageOf } from '../../base/errors.ts';
+import { mapConcurrent } from '../../flow/streams.ts';
 import type { RunKindName } from './run-kinds.ts';
+import type { Run } from './run-rows.ts';
 import { endpointOf, findRun, type Runs } from './runs.ts';
+
+const CANCELLED_AT_ONCE = 8;
 
 export interface CancelledRun {
   id: string;
@@ -11,7 +15,8 @@ export interface CancelledRun {
 }
 
 /**
- * Cancels a run: its row first, which no worker writes over, then its job. A run that is cancelled already stays so.
+ * Cancels a run: its row first, which no worker writes over, then its job, or those of all its shards. A run that is
+ * cancelled already stays so.
  * @throws HandlerError `run_not_found`; `run_has_ended` where it was completed or has failed.
  */
 export async function cancelRun(runs: Runs, id: string): Promise<CancelledRun> {
@@ -24,8 +29,23 @@ export async function cancelRun(runs: Runs, id: string): Promise<CancelledRun> {
   const now = isCancelled ? 'cancelled' : (await rows.find(id))?.status;
   if (now !== 'cancelled')
     throw new HandlerError('run_has_ended', `run ${id} is ${now ?? 'gone'}: there is nothing to cancel`);
+  if (run.shard_count != null)
+    return { id, kind, status: 'cancelled', ended_at_runpod: await cancelShards(runs, id) };
   const { runpod_job_id: jobId } = (await rows.find(id)) ?? run;
   return { id, kind, status: 'cancelled', ended_at_runpod: await cancelJob(runs, kind, jobId) };
+}
+
+/** True where all jobs have ended. */
+async function cancelShards(runs: Runs, id: string): Promise<boolean> {
+  // The database has cancelled them with their run, but for those that were being written just then.
+  await runs.rows.embedding.cancelShards(id);
+  let allEnded = true;
+  for await (const page of runs.rows.embedding.shardsOf(id)) {
+    const cancelled = page.filter(({ status }) => status !== 'completed' && status !== 'failed');
+    const end = ({ runpod_job_id: jobId }: Run): Promise<boolean> => cancelJob(runs, 'embedding', jobId);
+    for await (const ended of mapConcurrent(cancelled, CANCELLED_AT_ONCE, end)) allEnded &&= ended;
+  }
+  return allEnded;
 }
 
 async function cancelJob(runs: Runs, kind: RunKindName, jobId: string | null): Promise<boolean> {

@@ -19,6 +19,8 @@ export type Failure = z.infer<typeof FAILURE>;
 
 export interface FailureQuery {
   jobId: string;
+  /** The job was divided: those of its shards. */
+  isWhole?: boolean;
   code?: string | undefined;
   retryable?: boolean | undefined;
   limit: number;
@@ -29,8 +31,8 @@ export interface FailureQuery {
 
 /** Failed images, first come first; none where the database does not have the table. */
 export async function listFailures(database: Database, query: FailureQuery): Promise<Failure[]> {
-  const { jobId, code, retryable, limit, after, signal } = query;
-  const filters: Filter[] = [{ column: 'job_id', op: 'eq', value: jobId }];
+  const { jobId, isWhole = false, code, retryable, limit, after, signal } = query;
+  const filters: Filter[] = [{ column: isWhole ? 'parent_job_id' : 'job_id', op: 'eq', value: jobId }];
   if (code !== undefined) filters.push({ column: 'code', op: 'in', value: [code] });
   if (retryable !== undefined) filters.push({ column: 'retryable', op: 'eq', value: retryable });
   if (after !== undefined) filters.push({ column: 'id', op: 'gt', value: after });

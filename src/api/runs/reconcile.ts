@@ -7,6 +7,7 @@ import { RUN_KIND_NAMES, type EndState, type RunKindName } from './run-kinds.ts'
 import type { Run, RunEnd } from './run-rows.ts';
 import type { Runs } from './runs.ts';
 import { FORGOTTEN, verdictOf } from './verdict.ts';
+import { resultOfWhole } from './whole-result.ts';
 
 /** One look at all runs. */
 export interface Reconciled {
@@ -91,13 +92,21 @@ async function reconcileKind(pass: Pass): Promise<void> {
     await drain(mapConcurrent(page, ASKED_AT_ONCE, (run) => lookAt(pass, run), { signal }));
   }
   const since = new Date(Date.now() - RESULT_KEPT_MS);
-  for await (const page of rows.withoutResult(endpoint.id, since, signal)) {
+  const ended = { endpointId: endpoint.id, since };
+  for await (const page of rows.withoutResult(ended, signal)) {
     const keep = async (run: Run): Promise<null> => {
       const job = await endpoint.status(run.runpod_job_id ?? '', signal);
-      if (job !== undefined && (await keepResult(runs, kind, run.id, job))) done.results += 1;
+      if (job !== undefined && (await keepResult(runs, kind, run, job))) done.results += 1;
       return null;
     };
     await drain(mapConcurrent(page, ASKED_AT_ONCE, keep, { signal }));
+  }
+  // Behind those of their shards.
+  for await (const page of rows.withoutResult({ ...ended, wholes: true }, signal)) {
+    for (const run of page) {
+      const job = await resultOfWhole(runs, run, RESULT_KEPT_MS / 2);
+      if (job !== undefined && (await keepResult(runs, kind, run, job))) done.results += 1;
+    }
   }
 }
 
@@ -105,6 +114,10 @@ async function lookAt({ runs, kind, endpoint, options, done }: Pass, run: Run): 
   const { settlingMs = SETTLING_MS, submissionMs = SUBMISSION_MS, signal } = options;
   const ageMs = Date.now() - Date.parse(run.created_at);
   const isOurs = run.runpod_endpoint_id === endpoint.id;
+  if (run.shard_count != null) {
+    if (isOurs && ageMs >= submissionMs) await lookAtWhole({ runs, kind, endpoint, options, done }, run);
+    return null;
+  }
   if (run.runpod_job_id === null) {
     if (!isOurs || ageMs < submissionMs) return null;
     const reason = 'the run was never submitted: whoever wanted to submit it has ended before';
@@ -118,7 +131,7 @@ async function lookAt({ runs, kind, endpoint, options, done }: Pass, run: Run): 
     const end = verdictOf(kind, job);
     if (end !== undefined && (await endRun(runs, kind, run, end)))
       done.ended.push({ id: run.id, kind, status: end.state, reason: end.error });
-    if (end !== undefined && (await keepResult(runs, kind, run.id, job))) done.results += 1;
+    if (end !== undefined && (await keepResult(runs, kind, run, job))) done.results += 1;
     return null;
   }
   if (!isOurs || ageMs < settlingMs) return null;
@@ -127,6 +140,17 @@ async function lookAt({ runs, kind, endpoint, options, done }: Pass, run: Run): 
   if (await endRun(runs, kind, run, FORGOTTEN))
     done.ended.push({ id: run.id, kind, status: FORGOTTEN.state, reason: FORGOTTEN.error });
   return null;
+}
+
+/** The database keeps it from its shards, as long as they are there. */
+async function lookAtWhole({ runs, kind, options, done }: Pass, run: Run): Promise<void> {
+  for await (const page of runs.rows[kind].shardsOf(run.id, options.signal)) if (page.length > 0) return;
+  const end: RunEnd = {
+    state: 'failed',
+    error: 'the run was never divided: whoever wanted to submit it has ended before',
+  };
+  if (await endRun(runs, kind, run, end))
+    done.ended.push({ id: run.id, kind, status: end.state, reason: end.error });
 }
 
 /**
@@ -145,7 +169,7 @@ export async function takeWord(
   const end = verdictOf(kind, job);
   if (end === undefined) return 'taken';
   await endRun(runs, kind, run, end);
-  await keepResult(runs, kind, id, job);
+  await keepResult(runs, kind, run, job);
   return 'taken';
 }
 
@@ -158,9 +182,11 @@ async function endRun(runs: Runs, kind: RunKindName, run: Run, end: RunEnd): Pro
   return changed;
 }
 
-async function keepResult(runs: Runs, kind: RunKindName, id: string, job: RunPodJob): Promise<boolean> {
+async function keepResult(runs: Runs, kind: RunKindName, run: Run, job: RunPodJob): Promise<boolean> {
+  const { id } = run;
   const kept = await runs.rows[kind].keepResult(id, resultOf(job));
-  if (kept) await runs.onResult?.(kind, id, job);
+  const part = run.parent_job_id != null ? 'shard' : run.shard_count != null ? 'whole' : undefined;
+  if (kept) await runs.onResult?.({ kind, id, part }, job);
   return kept;
 }
 

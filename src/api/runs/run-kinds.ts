@@ -4,6 +4,8 @@ export interface RunKind {
   table: 'embedding_jobs' | 'cls_training_runs';
   /** States of a run that has not ended. */
   unfinished: readonly string[];
+  /** Columns beside those that all runs have. */
+  more: readonly string[];
 }
 
 export type RunKindName = 'embedding' | 'classification';
@@ -19,11 +21,13 @@ export const RUN_KINDS: Readonly<Record<RunKindName, RunKind>> = {
     name: 'embedding',
     table: 'embedding_jobs',
     unfinished: [BEFORE, SUBMITTED, 'running'],
+    more: ['parent_job_id', 'shard_index', 'shard_count'],
   },
   classification: {
     name: 'classification',
     table: 'cls_training_runs',
     unfinished: [BEFORE, 'preparing', SUBMITTED, 'training'],
+    more: [],
   },
 };
 export const RUN_KIND_NAMES = Object.keys(RUN_KINDS) as RunKindName[];

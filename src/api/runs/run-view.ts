@@ -5,6 +5,7 @@ import { redact } from '../../base/redact.ts';
 import { knownColumns, type Values } from '../../job/known-columns.ts';
 import type { Database, Filter } from '../../supabase/database.ts';
 import type { RowPlace } from '../../supabase/newest.ts';
+import { leaveShardsOut } from './leave-shards-out.ts';
 import { RUN_KIND_NAMES, RUN_KINDS, type RunKindName } from './run-kinds.ts';
 
 /** A run of either kind as it is shown. */
@@ -22,12 +23,18 @@ export const RUN_VIEW = z.object({
   started_at: z.string().nullable(),
   completed_at: z.string().nullable(),
   error_message: z.string().nullable(),
-  runpod_job_id: z.string().nullable(),
+  runpod_job_id: z.string().nullable().describe('Null as long as there is none, and of a divided run.'),
+  shard_count: z.number().nullable().describe('Jobs that the run is divided into; null: it is one itself.'),
+  parent_id: z.string().nullable().describe('Of a shard: the run that it is a part of.'),
+  shard_index: z.number().nullable().describe('Of a shard: which part, from 0.'),
 });
 export type RunView = z.infer<typeof RUN_VIEW>;
 
 /** One run, and what its worker gave back. */
 export const RUN_DETAILS = RUN_VIEW.extend({
+  shards: z
+    .array(RUN_VIEW.pick({ id: true, shard_index: true, status: true, progress: true, error_message: true }))
+    .describe('Of a divided run; each is a run of its own too.'),
   result: z.record(z.string(), z.unknown()).nullable().describe("The worker's output, without long lists."),
 });
 export type RunDetails = z.infer<typeof RUN_DETAILS>;
@@ -42,13 +49,19 @@ const COMMON = {
   runpod_job_id: z.string().nullable(),
 };
 const RESULT = { result: z.record(z.string(), z.unknown()).nullish() };
-const EXTRACTION = z.object({
+const SHARDS = {
+  shard_count: z.number().nullish(),
+  parent_job_id: z.string().nullish(),
+  shard_index: z.number().nullish(),
+};
+const WITHOUT_SHARDS = z.object({
   ...COMMON,
   purpose: z.string().nullable(),
   collection_names: z.array(z.string()).nullable(),
   processed_images: z.number().nullable(),
   total_images: z.number().nullable(),
 });
+const EXTRACTION = WITHOUT_SHARDS.extend(SHARDS);
 const TRAINING = z.object({
   ...COMMON,
   name: z.string(),
@@ -61,6 +74,8 @@ type TrainingRow = z.infer<typeof TRAINING>;
 export interface ListQuery {
   kind?: RunKindName | undefined;
   status?: string | undefined;
+  /** Only the shards of this run; otherwise none are listed. */
+  parent?: string | undefined;
   limit: number;
   after?: RowPlace | undefined;
   signal?: AbortSignal | undefined;
@@ -68,15 +83,30 @@ export interface ListQuery {
 
 /** Runs of one kind or both, newest first; behind a place in that order where it is given. */
 export async function listRuns(database: Database, query: ListQuery): Promise<RunView[]> {
-  const { kind, status, limit, after, signal } = query;
+  const { kind, status, parent, limit, after, signal } = query;
   const filters: Filter[] = status === undefined ? [] : [{ column: 'status', op: 'eq', value: status }];
   const page = { filters, limit, after, signal };
   const read = async (name: RunKindName): Promise<RunView[]> => {
     const { table } = RUN_KINDS[name];
     if (name === 'embedding') {
-      const columns = Object.keys(EXTRACTION.shape).join(',');
-      return (await database.newest({ ...page, table, columns, schema: EXTRACTION })).map(ofExtraction);
+      const readAmong = async (among: readonly Filter[], knowsShards = true): Promise<ExtractionRow[]> => {
+        const columns = Object.keys((knowsShards ? EXTRACTION : WITHOUT_SHARDS).shape).join(',');
+        return database.newest({
+          ...page,
+          filters: [...filters, ...among],
+          table,
+          columns,
+          schema: EXTRACTION,
+        });
+      };
+      const rows =
+        parent === undefined
+          ? await leaveShardsOut(readAmong)
+          : await readAmong([{ column: 'parent_job_id', op: 'eq', value: parent }]);
+      return rows.map(ofExtraction);
     }
+    // A classifier's training is never divided.
+    if (parent !== undefined) return [];
     const columns = Object.keys(TRAINING.shape).join(',');
     return (await database.newest({ ...page, table, columns, schema: TRAINING })).map(ofTraining);
   };
@@ -98,7 +128,14 @@ export interface RunReader {
 
 export function createRunReader(database: Database, warn: (message: string) => void): RunReader {
   const columnsOf = (table: string) =>
-    knownColumns({ table, warn, consequences: { result: 'results are not shown' } });
+    knownColumns({
+      table,
+      warn,
+      consequences: {
+        result: 'results are not shown',
+        ...Object.fromEntries(Object.keys(SHARDS).map((column) => [column, 'there are no divided runs'])),
+      },
+    });
   const known = { embedding: columnsOf('embedding_jobs'), classification: columnsOf('cls_training_runs') };
   const find = <T>(
     kind: RunKindName,
@@ -124,11 +161,39 @@ export function createRunReader(database: Database, warn: (message: string) => v
         find('embedding', extraction, extraction, id, signal),
         find('classification', training, training, id, signal),
       ]);
-      if (job !== undefined) return { ...ofExtraction(job), result: job.result ?? null };
-      if (run !== undefined) return { ...ofTraining(run), result: run.result ?? null };
+      if (job !== undefined) {
+        const shards = job.shard_count == null ? [] : await shardsOf(database, id, signal);
+        return { ...ofExtraction(job), shards, result: job.result ?? null };
+      }
+      if (run !== undefined) return { ...ofTraining(run), shards: [], result: run.result ?? null };
       throw new HandlerError('run_not_found', `there is no run ${id}`);
     },
   };
+}
+
+async function shardsOf(
+  database: Database,
+  id: string,
+  signal: AbortSignal | undefined,
+): Promise<RunDetails['shards']> {
+  const pages = database.pages({
+    table: RUN_KINDS.embedding.table,
+    columns: Object.keys(EXTRACTION.shape).join(','),
+    schema: EXTRACTION,
+    filters: [{ column: 'parent_job_id', op: 'eq', value: id }],
+    signal,
+  });
+  return (await Array.fromAsync(pages))
+    .flat()
+    .map(ofExtraction)
+    .toSorted((a, b) => (a.shard_index ?? 0) - (b.shard_index ?? 0))
+    .map(({ id: shardId, shard_index, status, progress, error_message }) => ({
+      id: shardId,
+      shard_index,
+      status,
+      progress,
+      error_message,
+    }));
 }
 
 const wantedOf = ({ shape }: z.ZodObject): Values =>
@@ -159,5 +224,7 @@ function ofTraining(row: TrainingRow): RunView {
 function commonOf(row: ExtractionRow | TrainingRow) {
   const { id, status, created_at, started_at, completed_at, error_message: error, runpod_job_id } = row;
   const error_message = error === null ? null : redact(error);
-  return { id, status, created_at, started_at, completed_at, error_message, runpod_job_id };
+  const common = { id, status, created_at, started_at, completed_at, error_message, runpod_job_id };
+  const { shard_count = null, parent_job_id = null, shard_index = null } = 'purpose' in row ? row : {};
+  return { ...common, shard_count, parent_id: parent_job_id, shard_index };
 }

@@ -12,6 +12,13 @@ export interface RunPolicy {
   ttl: number;
 }
 
+export interface EndedRun {
+  kind: RunKindName;
+  id: string;
+  /** A shard of a run, or a run that was divided and whose shards have done it. */
+  part: 'shard' | 'whole' | undefined;
+}
+
 export interface RunsOptions {
   database: Database;
   /** Where runs of a kind are submitted to. */
@@ -21,8 +28,8 @@ export interface RunsOptions {
   /** Put into the jobs' inputs; absent: the endpoint's environment has them. */
   credentials?: InputCredentials | undefined;
   policy?: RunPolicy | undefined;
-  /** Told once of each run whose result has come, by whoever was first to see it. */
-  onResult?: ((kind: RunKindName, id: string, job: RunPodJob) => Promise<void> | void) | undefined;
+  /** Told once of each run whose result has come, by whoever was first to see it: of shards, and of their whole too. */
+  onResult?: ((run: EndedRun, job: RunPodJob) => Promise<void> | void) | undefined;
   log: Log;
 }
 

@@ -188,36 +188,46 @@ export async function listAliases(
   return rows;
 }
 
-/** All of the actions, or none. */
+/** Nobody sees some of them done. As in Qdrant, those before one that is refused stand. */
 export async function changeAliases(database: PGlite, actions: readonly AliasAction[]): Promise<true> {
-  await database.transaction(async (tx) => {
-    const run = async (text: string, values: string[]): Promise<number> =>
-      (await tx.query(text, values)).affectedRows ?? 0;
-    for (const action of actions) {
-      if ('create_alias' in action) {
-        const { alias_name: alias, collection_name: name } = action.create_alias;
-        const { rows } = await tx.query<{ name: string }>(
-          'SELECT name FROM collections WHERE name = ANY($1::text[])',
-          [[alias, name]],
-        );
-        if (rows.some((row) => row.name === alias)) {
-          throw wrongInput(`Collection \`${alias}\` already exists!`);
-        }
-        if (rows.length === 0) throw noCollection(name);
-        await run(
-          `INSERT INTO aliases VALUES ($1, $2) ON CONFLICT (alias) DO UPDATE SET collection = excluded.collection`,
-          [alias, name],
-        );
-      } else if ('delete_alias' in action) {
-        await run('DELETE FROM aliases WHERE alias = $1', [action.delete_alias.alias_name]);
-      } else {
-        const { old_alias_name: from, new_alias_name: to } = action.rename_alias;
-        const changed = await run('UPDATE aliases SET alias = $2 WHERE alias = $1', [from, to]);
-        if (changed === 0) throw new Fault(404, `Not found: Alias ${from} does not exists!`);
-      }
+  const fault = await database.transaction(async (tx) => {
+    try {
+      for (const action of actions) await changeAlias(tx, action);
+      return undefined;
+    } catch (error) {
+      // Thrown here it would take back the others.
+      if (error instanceof Fault) return error;
+      throw error;
     }
   });
+  if (fault !== undefined) throw fault;
   return true;
+}
+
+async function changeAlias(database: Pick<PGlite, 'query'>, action: AliasAction): Promise<void> {
+  const run = async (text: string, values: string[]): Promise<number> =>
+    (await database.query(text, values)).affectedRows ?? 0;
+  if ('create_alias' in action) {
+    const { alias_name: alias, collection_name: name } = action.create_alias;
+    const { rows } = await database.query<{ name: string }>(
+      'SELECT name FROM collections WHERE name = ANY($1::text[])',
+      [[alias, name]],
+    );
+    if (rows.some((row) => row.name === alias)) {
+      throw wrongInput(`Collection \`${alias}\` already exists!`);
+    }
+    if (rows.length === 0) throw noCollection(name);
+    await run(
+      `INSERT INTO aliases VALUES ($1, $2) ON CONFLICT (alias) DO UPDATE SET collection = excluded.collection`,
+      [alias, name],
+    );
+  } else if ('delete_alias' in action) {
+    await run('DELETE FROM aliases WHERE alias = $1', [action.delete_alias.alias_name]);
+  } else {
+    const { old_alias_name: from, new_alias_name: to } = action.rename_alias;
+    const changed = await run('UPDATE aliases SET alias = $2 WHERE alias = $1', [from, to]);
+    if (changed === 0) throw new Fault(404, `Not found: Alias ${from} does not exists!`);
+  }
 }
 
 function tableOf(number: number): string {

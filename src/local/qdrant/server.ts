@@ -3,15 +3,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { PGlite } from '@electric-sql/pglite';
 
 import { messageOf } from '../../base/errors.ts';
+import { SERVER_KEEP_ALIVE_MS } from '../../http/listen.ts';
 import { badBody, Fault, unsupported } from './fault.ts';
 import { parseExact, stringifyExact } from './json.ts';
 import { QDRANT_VERSION, ROUTES, type Result } from './routes.ts';
 
 /** Qdrant's own default, `max_request_size_mb: 32`. */
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
-
-/** Longer than clients keep a connection, so that they close it and not we, under their hands. */
-const KEEP_ALIVE_MS = 65_000;
 
 /** What one node does anyway: every write is ordered, and every read sees it. */
 const HARMLESS_QUERY = new Set(['wait', 'ordering', 'timeout', 'consistency']);
@@ -39,13 +37,12 @@ export interface QdrantServer {
 /** Speaks Qdrant's REST API, in its forms of success and failure; requests wait for the database to be open. */
 export function createQdrantServer(database: Promise<PGlite>, apiKey: string | undefined): QdrantServer {
   const running = new Set<Promise<void>>();
-  const server = createServer((request, response) => {
+  const server = createServer({ keepAliveTimeout: SERVER_KEEP_ALIVE_MS }, (request, response) => {
     const answering = answer({ request, response, database, apiKey }).finally(() =>
       running.delete(answering),
     );
     running.add(answering);
   });
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
   return {
     server,
     idle: async () => {

@@ -102,7 +102,7 @@ export function storageObjects(
 }
 
 /** Hash of the code that draws: whoever changes a label sees it at the next start. */
-async function drawingVersion(): Promise<string> {
+export async function drawingVersion(): Promise<string> {
   const here = new URL('.', import.meta.url);
   const hash = createHash('sha256');
   for (const name of (await readdir(here)).filter((n) => /\.[jt]s$/.test(n) && !n.endsWith('.d.ts')).sort()) {

@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
+import { SERVER_KEEP_ALIVE_MS } from '../../http/listen.ts';
+
 /** What stands behind the HTTP server. */
 export type Answer = (request: Request) => Promise<Response>;
 
@@ -18,7 +20,7 @@ export async function serve(
   answer: Answer,
   { port, serviceKey }: { port: number; serviceKey: string },
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer({ keepAliveTimeout: SERVER_KEEP_ALIVE_MS }, (incoming, outgoing) => {
     respond(incoming, outgoing).catch((error: unknown) => {
       outgoing.destroy(error instanceof Error ? error : undefined);
     });

@@ -1,8 +1,10 @@
+import { constants } from 'node:fs';
 import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { HandlerError, HttpError, ModelError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { timeLimit } from '../../flow/time-limit.ts';
 import type { HttpStream } from '../../http/stream.ts';
 import { createPromiseHasher, hashInto, type PromiseHasher } from './hashes.ts';
 import type { Remote, RemoteFile } from './remote.ts';
@@ -12,6 +14,8 @@ export interface DownloadOptions {
   file: RemoteFile;
   /** Where it is to lie; what has come of it lies beside, as `{target}.incomplete`. */
   target: string;
+  /** For all its tries together; what came by then is kept. */
+  deadlineMs: number;
   log: Log;
   signal: AbortSignal;
 }
@@ -34,10 +38,14 @@ interface Partial {
  * Brings one file: goes on where an earlier run was cut off, is checked against the hub's own hash and size, and lies
  * under its name only when it is whole. What earlier runs left is thrown away once if it turns out not to fit.
  * @returns The file's SHA-256.
- * @throws ModelError `model_download_invalid` where what comes is not what the hub promised; HttpError; or the signal's reason.
+ * @throws ModelError `model_download_invalid` where what comes is not what the hub promised, `model_download_failed`; or
+ * the signal's reason.
  */
-export async function downloadFile(options: DownloadOptions): Promise<string> {
-  const { file, target, log } = options;
+export async function downloadFile(given: DownloadOptions): Promise<string> {
+  const { file, target, deadlineMs, log } = given;
+  // A server that sends a byte now and then is never silent for long enough to be given up.
+  using limit = timeLimit(deadlineMs, given.signal, () => tooSlow(file, deadlineMs));
+  const options = { ...given, signal: limit.signal };
   const incomplete = `${target}.incomplete`;
   await mkdir(dirname(target), { recursive: true });
   for (;;) {
@@ -63,7 +71,8 @@ async function bring(
   options: DownloadOptions,
 ): Promise<{ sha256: string; asPromised: string; found: number }> {
   const { file, remote, log, signal } = options;
-  await using handle = await open(incomplete, 'a+');
+  // Not for appending: what a process that has lost its lock still writes is the same bytes at the same place.
+  await using handle = await open(incomplete, constants.O_RDWR | constants.O_CREAT);
   const partial = await beginFrom(handle, incomplete, file);
   const { found } = partial;
   log.info('Downloading a model file', {
@@ -76,9 +85,8 @@ async function bring(
   const told = progressTeller(file, log);
   for (let pieces = 0; partial.size < file.size; pieces += 1) {
     if (pieces >= MAX_PIECES) {
-      throw new HttpError('network', `the connection for ${file.path} broke ${String(pieces)} times`, {
-        retryable: true,
-      });
+      const what = `the connection for ${file.path} of ${file.repository} broke ${String(pieces)} times`;
+      throw new ModelError('model_download_failed', `${what}: what came is kept`, { retryable: true });
     }
     await remote.patiently(() => bringSome(partial, options, told), signal);
   }
@@ -112,7 +120,7 @@ async function bringSome(
         if (partial.size + bytes.byteLength > file.size) {
           throw invalid(file, `it is longer than the ${String(file.size)} bytes that the hub promises`);
         }
-        await partial.handle.writeFile(bytes);
+        await writeAt(partial.handle, bytes, partial.size);
         partial.hasher.update(bytes);
         partial.size += bytes.byteLength;
         told(partial.size);
@@ -125,6 +133,13 @@ async function bringSome(
   }
   if (partial.size === before && before < file.size) {
     throw new HttpError('network', `nothing came of ${file.path}`, { retryable: true });
+  }
+}
+
+async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done, position + done);
+    done += bytesWritten;
   }
 }
 
@@ -165,6 +180,14 @@ function progressTeller(file: RemoteFile, log: Log): (size: number) => void {
       percent: Math.floor((100 * size) / file.size),
     });
   };
+}
+
+function tooSlow({ path, repository }: RemoteFile, deadlineMs: number): ModelError {
+  return new ModelError(
+    'model_download_failed',
+    `${path} of ${repository} did not come within ${String(deadlineMs / 1_000)} s: what came is kept, and the next try goes on`,
+    { retryable: true },
+  );
 }
 
 function invalid(file: RemoteFile, why: string): ModelError {

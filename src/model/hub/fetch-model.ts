@@ -16,6 +16,8 @@ export interface FetchOptions {
   source: ModelSource;
   /** Of all files of the model together. */
   maxBytes: number;
+  /** Of each file. */
+  fileDeadlineMs: number;
   log: Log;
   signal: AbortSignal;
 }
@@ -88,14 +90,15 @@ async function pin({ mainRef }: CachedRepository, commit: string): Promise<void>
 async function bringFile(
   file: RemoteFile,
   cached: CachedRepository,
-  { remote, log, signal }: FetchOptions,
+  { remote, fileDeadlineMs: deadlineMs, log, signal }: FetchOptions,
 ): Promise<string> {
   const target = join(cached.snapshot(file.commit), file.path);
   const blob = join(cached.blobs, file.hash);
   const here = await alreadyHere(target, file);
   if (here !== undefined) return here;
   const sha256 =
-    (await alreadyHere(blob, file)) ?? (await downloadFile({ remote, file, target: blob, log, signal }));
+    (await alreadyHere(blob, file)) ??
+    (await downloadFile({ remote, file, target: blob, deadlineMs, log, signal }));
   await place(blob, target);
   return sha256;
 }

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 
+import { ModelError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Settings } from '../../base/settings.ts';
 import type { Http } from '../../http/http.ts';
+import { FILE_DEADLINE_MS } from '../../http/save.ts';
 import { cacheDirOf, folderName, PLATFORM_CACHE_DIR } from './cache-layout.ts';
 import { fetchModel } from './fetch-model.ts';
 import { withProcessLock } from './process-lock.ts';
@@ -22,6 +24,8 @@ export interface HubOptions {
   offline?: boolean;
   /** Of all files of a model together. */
   maxBytes?: number;
+  /** For one file, with all its tries. */
+  fileDeadlineMs?: number;
   /** Wait before the second try of what may pass. */
   retryBaseDelayMs?: number;
 }
@@ -46,7 +50,7 @@ const MAX_MODEL_BYTES = 8 * 1024 ** 3;
 
 export function createModelHub(options: HubOptions): ModelHub {
   const { cacheDir, platformCacheDir = PLATFORM_CACHE_DIR, offline = false } = options;
-  const { endpoint = ENDPOINT, maxBytes = MAX_MODEL_BYTES } = options;
+  const { endpoint = ENDPOINT, maxBytes = MAX_MODEL_BYTES, fileDeadlineMs = FILE_DEADLINE_MS } = options;
   const remote = createRemote({ ...options, endpoint });
 
   return {
@@ -69,12 +73,26 @@ export function createModelHub(options: HubOptions): ModelHub {
         async (held) => {
           const meanwhile = await findLocal();
           if ('root' in meanwhile) return meanwhile;
-          return fetchModel({ remote, cacheDir, source, maxBytes, log, signal: held });
+          return fetchModel({ remote, cacheDir, source, maxBytes, fileDeadlineMs, log, signal: held });
         },
         { signal, onWait },
       );
     },
   };
+}
+
+/**
+ * Asks the hub for a model's file, and fetches nothing. @returns its size in bytes.
+ * @throws ModelError as `ModelHub.find`, or the signal's reason: it asks until then.
+ */
+export async function askHub(
+  { endpoint = ENDPOINT, ...options }: HubOptions,
+  { repository, file }: ModelSource,
+  signal: AbortSignal,
+): Promise<number> {
+  const found = await createRemote({ ...options, endpoint }).resolve(repository, 'main', file, signal);
+  if (found !== undefined) return found.size;
+  throw new ModelError('model_not_on_hub', `the hub has no ${file} of ${repository}`);
 }
 
 type HubSettings = Pick<Settings, 'HF_ENDPOINT' | 'HF_HOME' | 'HF_HUB_CACHE' | 'HF_HUB_OFFLINE'>;

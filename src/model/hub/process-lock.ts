@@ -20,6 +20,8 @@ const POLL_MS = 100;
 interface Holder {
   id: string;
   pid: number;
+  /** When that process began, in milliseconds: ids are used again, in a container nearly always. */
+  begun: number;
   /** Where that process id means something: a host, and on Linux its id space in this run of the machine. */
   place: string;
 }
@@ -35,7 +37,12 @@ export async function withProcessLock<T>(
   { signal, onWait }: ProcessLockOptions = {},
 ): Promise<T> {
   await mkdir(dirname(path), { recursive: true });
-  const mine: Holder = { id: randomUUID(), pid: process.pid, place: await thisPlace() };
+  const mine: Holder = {
+    id: randomUUID(),
+    pid: process.pid,
+    begun: Math.round(performance.timeOrigin),
+    place: await thisPlace(),
+  };
   for (let tries = 0; !(await take(path, mine)); tries += 1) {
     if (tries === 0) onWait?.();
     await sleep(POLL_MS, signal);
@@ -73,7 +80,7 @@ async function take(path: string, mine: Holder): Promise<boolean> {
 /** Takes a dead holder's file away. Renamed first: of several that see it dead, one gets it. */
 async function clearIfDead(path: string, mine: Holder): Promise<void> {
   const holder = await holderOf(path);
-  if (holder === undefined || !(await isDead(path, holder, mine.place))) return;
+  if (holder === undefined || !(await isDead(path, holder, mine))) return;
   const grave = `${path}.${randomUUID()}`;
   try {
     await rename(path, grave);
@@ -88,15 +95,16 @@ async function clearIfDead(path: string, mine: Holder): Promise<void> {
   }
 }
 
-async function isDead(path: string, holder: Holder, place: string): Promise<boolean> {
-  if (holder.place === place && !isAlive(holder.pid)) return true;
+async function isDead(path: string, holder: Holder, mine: Holder): Promise<boolean> {
+  if (holder.place === mine.place && !isAlive(holder, mine)) return true;
   const seen = await stat(path).catch(() => undefined);
   return seen !== undefined && Date.now() - seen.mtimeMs > STALE_MS;
 }
 
-function isAlive(pid: number): boolean {
+function isAlive(holder: Holder, mine: Holder): boolean {
+  if (holder.pid === mine.pid) return holder.begun === mine.begun;
   try {
-    process.kill(pid, 0);
+    process.kill(holder.pid, 0);
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ESRCH';
@@ -113,7 +121,7 @@ function parseHolder(text: string): Holder {
   try {
     return JSON.parse(text) as Holder;
   } catch {
-    return { id: text, pid: 0, place: '' };
+    return { id: text, pid: 0, begun: 0, place: '' };
   }
 }
 

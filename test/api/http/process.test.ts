@@ -13,7 +13,7 @@ import { drawPicture } from '../../support/pictures.ts';
 import { testQdrant, type TestQdrant } from '../../support/qdrant.ts';
 import { testSupabase, type TestSupabase } from '../../support/supabase.ts';
 
-const API = fileURLToPath(new URL('../../../src/cli/api.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
 /** Loaded before everything else: tells on SIGUSR2 which native addons the process has loaded. */
 const TELL_ADDONS = `data:text/javascript,process.on('SIGUSR2',()=>console.log(JSON.stringify(process.report.getReport().sharedObjects.filter((f)=>f.endsWith('.node')))))`;
 
@@ -44,7 +44,7 @@ function start(settings: Record<string, string>): {
   exited: Promise<unknown[]>;
   errors: () => string;
 } {
-  const started = spawn(process.execPath, ['--import', TELL_ADDONS, API], {
+  const started = spawn(process.execPath, ['--import', TELL_ADDONS, MAIN, 'api', '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, ...settings },
   });

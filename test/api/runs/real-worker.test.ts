@@ -12,7 +12,15 @@ import { DEMO_DIM } from '../../../src/model/small/demo-descriptor.ts';
 import { startEmbeddingEndpoint, type EmbeddingEndpoint } from '../../support/api/embedding-endpoint.ts';
 import { API_KEY } from '../../support/api/runpod.ts';
 import { rowOf, testRuns } from '../../support/api/runs.ts';
-import { addProducts, imagesIn, productId, range, startJobCloud, type JobCloud } from '../../support/job.ts';
+import {
+  addProducts,
+  collectionsIn,
+  imagesIn,
+  productId,
+  range,
+  startJobCloud,
+  type JobCloud,
+} from '../../support/job.ts';
 
 const PRODUCTS = 6;
 
@@ -69,7 +77,8 @@ async function submit(
 }
 
 /** Waits until RunPod's API says that the job has ended so. */
-async function until(jobId: string, state: string): Promise<void> {
+async function until(jobId: string | null, state: string): Promise<void> {
+  if (jobId === null) throw new TypeError('the run has no job');
   for (;;) {
     const job = await endpoint.status(jobId);
     if (job?.status === state) return;
@@ -121,6 +130,41 @@ test('a run whose images failed runs again with those alone', async () => {
     job_type: 'incremental',
   });
   await expect(retryFailed(runs, again.id)).rejects.toMatchObject({ code: 'nothing_to_retry' });
+  await cloud.supabase.sql('delete from products where id = $1', [productId(50)]);
+});
+
+test('a run of which too much has failed replaces nothing, and goes on with what it lacks', async () => {
+  const { runpod_job_id: first, collection } = await submit();
+  await until(first, 'COMPLETED');
+  const points = await imagesIn(cloud, collection);
+  const broken = [1, 4].map((i) => `/frames/${productId(i)}/frame_0000.png`);
+  for (const path of broken) cloud.images.misbehave(path, { status: 404 });
+  await addProducts(cloud, [50]);
+  const replace = { collection_mode: 'replace', product_collection: collection };
+  const { id, runpod_job_id: job } = await submit(replace);
+  await until(job, 'FAILED');
+  expect(await rowOf(cloud.supabase, id)).toMatchObject({
+    status: 'failed',
+    error_message: expect.stringContaining(`2 of the ${PRODUCTS + 1} images for "${collection}" failed`),
+  });
+  expect(await imagesIn(cloud, collection)).toEqual(points);
+  cloud.images.recover(broken[0] ?? '');
+  const fetched = cloud.images.count;
+
+  const again = await retryFailed(runs, id, { maxFailedShare: 0.1 });
+  await until(again.runpod_job_id, 'COMPLETED');
+  expect(cloud.images.count - fetched).toBe(2);
+  expect(await imagesIn(cloud, collection)).toHaveLength(PRODUCTS);
+  const ours = (await collectionsIn(cloud)).filter((name) => name.startsWith(`${collection}__`));
+  expect(ours).toEqual([`${collection}__rebuild_${id.replaceAll('-', '')}`]);
+  // It serves: now a retry is for what has failed.
+  await expect(retryFailed(runs, again.id, { maxFailedShare: 0.1 })).rejects.toMatchObject({
+    code: 'invalid_input',
+  });
+  cloud.images.recover(broken[1] ?? '');
+  const last = await retryFailed(runs, again.id);
+  await until(last.runpod_job_id, 'COMPLETED');
+  expect(await imagesIn(cloud, collection)).toHaveLength(PRODUCTS + 1);
   await cloud.supabase.sql('delete from products where id = $1', [productId(50)]);
 });
 
@@ -191,8 +235,10 @@ test('a run whose worker was killed has failed, and what it wrote stays', async 
     error_message: expect.stringContaining('submit it again'),
   });
 
-  // As its message says.
-  const again = await submit({ product_collection: collection, collection_mode: 'append' });
+  // Its rebuild goes on: nothing serves yet.
+  expect(await collectionsIn(cloud)).not.toContain(collection);
+  const again = await retryFailed(runs, id);
+  expect(again.collections).toEqual([collection]);
   await until(again.runpod_job_id, 'COMPLETED');
   expect(await imagesIn(cloud, collection)).toHaveLength(PRODUCTS);
 });

@@ -23,7 +23,7 @@ beforeEach(async () => {
   const { endpoint } = runpod;
   results = [];
   const endpoints = { embedding: endpoint, classification: endpoint };
-  runs = testRuns(supabase, endpoints, { onResult: (kind, _, job) => void results.push([kind, job]) });
+  runs = testRuns(supabase, endpoints, { onResult: ({ kind }, job) => void results.push([kind, job]) });
 });
 afterEach(async () => {
   await runpod[Symbol.asyncDispose]();

@@ -122,7 +122,7 @@ describe("a worker's later state", () => {
     };
     const { id, runpod_job_id } = await submitExtraction(runs, await matchingPlan());
     expect((await rowOf(supabase, id)).status).toBe('cancelled');
-    expect(runpod.jobs.get(runpod_job_id)?.status).toBe('CANCELLED');
+    expect(runpod.jobs.get(runpod_job_id ?? '')?.status).toBe('CANCELLED');
   });
 });
 

@@ -8,7 +8,16 @@ import { buildTinyVit } from '../../../src/model/small/tiny-models.ts';
 import { gitHashOf, sha256Of, type Fault, type HubRequest } from '../../support/hub.ts';
 import { rejection } from '../../http/support.ts';
 import { CPU, maxDifference, plainRun, randomPixels, rowsOf, unitRows } from '../support.ts';
-import { hubTest, ONE_FILE, oneFile, repositoryFolder, sourceOf, TWO_FILES, twoFiles } from './support.ts';
+import {
+  hubTest,
+  incompleteBytes,
+  ONE_FILE,
+  oneFile,
+  repositoryFolder,
+  sourceOf,
+  TWO_FILES,
+  twoFiles,
+} from './support.ts';
 
 const GRAPH = 'onnx/model.onnx';
 const DATA = 'onnx/model.onnx_data';
@@ -150,6 +159,17 @@ describe('a network as it is', () => {
     expect(names).toHaveLength(3);
   });
 
+  test('broken off after each byte: it ends, what came stays', async () => {
+    await using t = await hubTest();
+    t.server.publish(sourceOf(ONE_FILE).repository, files);
+    t.server.fault = ({ server, file }) =>
+      server === 'store' && file === GRAPH ? { cutAfter: 1 } : undefined;
+    const error = await rejection(t.find(ONE_FILE));
+    expect(error).toMatchObject({ code: 'model_download_failed', retryable: true });
+    expect(error.message).toMatch(/model\.onnx .*broke 200 times/);
+    expect(await incompleteBytes(t.cache.path)).toBe(200);
+  });
+
   test('away for good: what came stays, and the next run goes on', async () => {
     await using t = await hubTest();
     t.server.publish(sourceOf(ONE_FILE).repository, files);
@@ -168,6 +188,19 @@ describe('a network as it is', () => {
     t.server.fault = () => undefined;
     await t.find(ONE_FILE);
     expect(t.server.bodies(GRAPH)).toMatchObject([{ range: `bytes=${HALF}-`, sent: graph.length - HALF }]);
+  });
+
+  test('a server that drips: it ends in time, what came stays, and the next run goes on', async () => {
+    await using t = await hubTest();
+    t.server.publish(sourceOf(ONE_FILE).repository, files);
+    t.server.fault = inTurn({ dripMs: 5 });
+    const error = await rejection(t.find(ONE_FILE, { fileDeadlineMs: 400 }));
+    expect(error).toMatchObject({ code: 'model_download_failed', retryable: true });
+    expect(error.message).toMatch(/model\.onnx of .* did not come within 0\.4 s/);
+    const came = await incompleteBytes(t.cache.path);
+    expect(came).toBeGreaterThan(0);
+    await t.find(ONE_FILE);
+    expect(t.server.bodies(GRAPH)).toMatchObject([{ range: `bytes=${came}-` }]);
   });
 
   test('stopped by the job: what came stays', async () => {
@@ -194,6 +227,29 @@ describe('a hub that lies is not believed', () => {
     ['about the size: less', (t) => t.server.lies.set(GRAPH, { size: graph.length - 1 }), /bytes/],
     ['with other bytes', (t) => (t.server.fault = inTurn({ body: wrong }, { body: wrong })), /its hash is/],
     [
+      'with more bytes than it promised, without saying how many',
+      (t) => (t.server.fault = inTurn({ body: Buffer.concat([graph, wrong]), unsized: true })),
+      /longer than the \d+ bytes/,
+    ],
+    [
+      'with another part than was asked for',
+      (t) =>
+        (t.server.fault = inTurn(
+          { cutAfter: HALF },
+          { contentRange: `bytes 0-${graph.length - 1}/${graph.length}` },
+        )),
+      /asked from byte \d+ of \d+, the answer is bytes 0-/,
+    ],
+    [
+      'with a part of another file',
+      (t) =>
+        (t.server.fault = inTurn(
+          { cutAfter: HALF },
+          { contentRange: `bytes ${HALF}-${graph.length}/${graph.length + 1}` },
+        )),
+      /asked from byte/,
+    ],
+    [
       'about a small file',
       (t) => t.server.lies.set('preprocessor_config.json', { hash: 'b'.repeat(40) }),
       /preprocessor_config\.json.*promises b{40}/s,
@@ -216,6 +272,17 @@ describe('a hub that lies is not believed', () => {
     t.server.fault = () => undefined;
     await t.find(ONE_FILE);
     expect(sha256Of(await readFile(t.at(ONE_FILE, commit, GRAPH)))).toBe(sha256Of(graph));
+  });
+
+  test('about the commit that an earlier run had begun with', async () => {
+    await using t = await hubTest();
+    const commit = t.server.publish(sourceOf(ONE_FILE).repository, files);
+    const repository = `models--${sourceOf(ONE_FILE).repository.replace('/', '--')}`;
+    await t.cache.write(`${repository}/refs/main`, commit);
+    t.server.lies.set(GRAPH, { commit: 'c'.repeat(40) });
+    const error = await rejection(t.find(ONE_FILE));
+    expect(error).toMatchObject({ code: 'model_download_invalid' });
+    expect(error.message).toMatch(new RegExp(`asked for at ${commit}, and the hub answers for c{40}`));
   });
 
   test('what an earlier run left and does not fit is thrown away', async () => {
@@ -257,14 +324,17 @@ describe('what may not be had', () => {
     expect(error.message).toContain(DATA);
   });
 
-  test('something that is no hub', async () => {
-    await using t = await hubTest();
-    t.server.publish(sourceOf(ONE_FILE).repository, files);
-    t.server.lies.set(GRAPH, { hash: 'not-a-hash' });
-    const error = await rejection(t.find(ONE_FILE));
-    expect(error).toMatchObject({ code: 'model_download_failed' });
-    expect(error.message).toContain('HF_ENDPOINT');
-  });
+  test.each([{ hash: 'not-a-hash' }, { size: NaN }, { size: -1 }, { commit: 'main' }])(
+    'something that is no hub: %j',
+    async (lie) => {
+      await using t = await hubTest();
+      t.server.publish(sourceOf(ONE_FILE).repository, files);
+      t.server.lies.set(GRAPH, lie);
+      const error = await rejection(t.find(ONE_FILE));
+      expect(error).toMatchObject({ code: 'model_download_failed' });
+      expect(error.message).toContain('HF_ENDPOINT');
+    },
+  );
 });
 
 describe('the token', () => {

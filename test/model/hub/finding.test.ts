@@ -197,6 +197,19 @@ test.each([
   expect(hubOptions(readSettings(environment)).cacheDir).toMatch(cacheDir);
 });
 
+test.each([
+  ['1', true],
+  ['ON', true],
+  ['yes', true],
+  ['True', true],
+  ['0', false],
+  ['off', false],
+  ['No', false],
+  ['2', false],
+])('HF_HUB_OFFLINE=%s is %s, as for the hub’s own tools', (value, offline) => {
+  expect(hubOptions(readSettings({ HF_HUB_OFFLINE: value }))).toMatchObject({ offline });
+});
+
 test('address and offline by the environment', () => {
   const settings = readSettings({ HF_ENDPOINT: 'https://mirror.example', HF_HUB_OFFLINE: '1' });
   expect(hubOptions(settings)).toMatchObject({ endpoint: 'https://mirror.example', offline: true });

@@ -87,9 +87,13 @@ const COMMON: Fields<Common> = {
   cutout_merchant_names: fc.array(text, { maxLength: 3 }),
   cutout_merchant_ids: fc.array(fc.integer({ min: -5, max: 1_000_000 }), { maxLength: 3 }),
   collection_mode: fc.constantFrom('create', 'append', 'replace'),
+  keep_replaced: fc.boolean(),
+  max_failed_share: fc.double({ min: 0, max: 1, noNaN: true }),
   append_trust_points: fc.boolean(),
   allow_mixed_models: fc.boolean(),
   batch_size: fc.integer({ min: 1, max: 1_024 }),
+  shards: fc.integer({ min: 1, max: 500 }),
+  images_per_shard: fc.integer({ min: 1 }),
 };
 const MATCHING: Fields<Omit<MatchingRequest, 'purpose'>> = {
   ...COMMON,
@@ -131,6 +135,10 @@ export function anyRequest(purpose: Purpose): fc.Arbitrary<Body> {
       .map(([, key]) => key);
     if (source === 'products') unread.push(...CUTOUT_FIELDS);
     if (source === 'cutouts') unread.push('product_collection');
+    const mode = body.collection_mode ?? 'create';
+    if (mode !== 'replace') unread.push('keep_replaced');
+    if (mode === 'append') unread.push('max_failed_share');
+    if (body.shards !== undefined) unread.push('images_per_shard');
     const needed = readsProducts === true ? SELECTORS[productSource as keyof typeof SELECTORS] : undefined;
     const needs = needed === undefined ? {} : { [needed]: full[needed] };
     return Object.fromEntries(Object.entries({ ...body, ...needs }).filter(([key]) => !unread.includes(key)));

@@ -1,14 +1,9 @@
 import { once } from 'node:events';
-import {
-  Agent,
-  createServer,
-  request as forward,
-  type IncomingMessage,
-  type ServerResponse,
-} from 'node:http';
+import { createServer, request as forward, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { PROXY_OPTIONS, withoutHop } from '../proxy.ts';
 import type { AskedRequest, Fault } from './schedule.ts';
 
 /** A server in front of another one, where requests meet faults. */
@@ -28,11 +23,10 @@ interface Answer {
 
 export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const underWay = new Set<Promise<void>>();
-  const agent = new Agent({ keepAlive: true });
 
   const ask = async (incoming: IncomingMessage, body: Buffer): Promise<Answer> => {
     const { method = 'GET', url = '/', headers } = incoming;
-    const onward = forward(new URL(url, target), { method, headers, agent });
+    const onward = forward(new URL(url, target), { method, headers: withoutHop(headers), agent: false });
     onward.end(body);
     const [answer] = (await once(onward, 'response')) as [IncomingMessage];
     const chunks: Buffer[] = [];
@@ -60,7 +54,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     }
   };
 
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer(PROXY_OPTIONS, (incoming, outgoing) => {
     const passing = pass(incoming, outgoing)
       .catch(() => outgoing.destroy())
       .then(() => void underWay.delete(passing));
@@ -79,7 +73,6 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
       server.close();
       server.closeAllConnections();
       await closed;
-      agent.destroy();
     },
   };
   return proxy;
@@ -103,9 +96,11 @@ async function tell(
     outgoing.destroy();
     return;
   }
-  const { 'transfer-encoding': _chunks, connection: _connection, ...rest } = headers;
   const length = headers['content-length'] ?? (status === 204 ? undefined : String(body.length));
-  outgoing.writeHead(status, { ...rest, ...(length !== undefined && { 'content-length': length }) });
+  outgoing.writeHead(status, {
+    ...withoutHop(headers),
+    ...(length !== undefined && { 'content-length': length }),
+  });
   if (fault === undefined) {
     outgoing.end(body);
     return;

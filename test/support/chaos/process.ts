@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** A worker that runs one job as a process of its own. */
+/** A worker as a process of its own. */
 export interface WorkerProcess extends AsyncDisposable {
   /** False where it had ended already. */
   kill(signal: 'SIGKILL' | 'SIGTERM'): boolean;
@@ -19,11 +19,22 @@ const HANG_MS = 180_000;
 const KEPT_CHARS = 4_000;
 const BATCH_SIZE = '4';
 
+/** Runs one job, and ends. */
 export function startWorker(input: Record<string, unknown>): WorkerProcess {
-  const child = spawn(process.execPath, [PROGRAM, '--test_input', JSON.stringify({ input })], {
+  return startProcess(['--test_input', JSON.stringify({ input })]);
+}
+
+/** Serves the queue that the environment names, until it is killed. */
+export function startServer(env: Readonly<Record<string, string>>): WorkerProcess {
+  return startProcess([], env);
+}
+
+function startProcess(args: readonly string[], env: Readonly<Record<string, string>> = {}): WorkerProcess {
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // Nothing of the caller's environment decides what a job does.
     env: {
+      ...env,
       PATH: process.env.PATH,
       ALLOW_PRIVATE_HOSTS: '1',
       BATCH_SIZE,

@@ -1,8 +1,9 @@
 import type { Purpose } from '../../requests/extraction.ts';
 import type { Examples } from '../route.ts';
 
-const PRODUCT_IDS = ['8fd6f6ed-d40b-51bd-baca-fc3eea9d4656', '55c2126a-e987-597b-948b-17e55d0775e4'];
-const DATASET_ID = 'b5b5fb4a-2868-5ed7-9573-c33230db4be2';
+/** Of the local cloud's sample shelf, so that they can be tried there. */
+const PRODUCT_IDS = ['a1fec121-6e48-56fd-af95-711aee8974d9', '46eca775-c1ba-5de5-9fac-7e9ea4c44943'];
+const DATASET_ID = '8241d006-abe6-5c87-af5e-762b1f15d5f1';
 
 /** What is asked for most, to begin with. */
 export const EXTRACTION_EXAMPLES: Readonly<Record<Purpose, Examples>> = {
@@ -22,14 +23,14 @@ export const EXTRACTION_EXAMPLES: Readonly<Record<Purpose, Examples>> = {
         source: 'products',
         product_source: 'dataset',
         product_dataset_id: DATASET_ID,
-        product_collection: 'products_of_the_dataset',
+        product_collection: 'ten_products_demo',
       },
     },
     filter: {
       summary: 'Products by their columns',
       value: {
         product_source: 'filter',
-        product_filter: { category: ['drinks', 'snacks'], frame_count_gte: 12 },
+        product_filter: { category: ['Drinks', 'Snacks'], frame_count_gte: 12 },
         frame_selection: 'key_frames',
         max_frames: 10,
       },

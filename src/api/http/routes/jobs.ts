@@ -29,11 +29,13 @@ const CANCELLED = answerSchema(
     status: z.literal('cancelled'),
     ended_at_runpod: z
       .boolean()
-      .describe('False: RunPod was not told; the worker sees the row, and stops by itself.'),
+      .describe('False: RunPod was not told of all jobs; their workers see the row, and stop by themselves.'),
   }),
 );
 
 const byId = z.object({ id: uuid().describe('The run.') });
+const SHARE = { error: 'expected a number from 0 to 1' };
+const shareParam = () => z.coerce.number(SHARE).min(0, SHARE).max(1, SHARE).optional();
 const yesOrNoParam = () =>
   oneOf(['true', 'false'])
     .transform((value) => value === 'true')
@@ -50,6 +52,7 @@ export function jobRoutes({ database, runs, reader }: ApiParts): Route[] {
       query: z.object({
         kind: oneOf(RUN_KIND_NAMES).optional().describe('Only of this kind.'),
         status: oneOf(STATES).optional().describe('Only in this state.'),
+        parent: uuid().optional().describe('Only the shards of this run; otherwise shards are not listed.'),
         limit: limitParam(MAX_LISTED, LISTED),
         cursor: cursorParam(),
       }),
@@ -80,7 +83,7 @@ export function jobRoutes({ database, runs, reader }: ApiParts): Route[] {
     path: '/v1/jobs/{id}/cancel',
     operationId: 'cancelJob',
     tag: 'Runs',
-    summary: 'Cancel a run: its row, then its job at RunPod',
+    summary: 'Cancel a run: its row, then its job at RunPod, or those of all its shards',
     shape: { params: byId },
     success: { status: 200, description: 'It is cancelled, now or already.', schema: CANCELLED },
     problems: [404, 409],
@@ -91,12 +94,25 @@ export function jobRoutes({ database, runs, reader }: ApiParts): Route[] {
     path: '/v1/jobs/{id}/retry-failed',
     operationId: 'retryFailedImages',
     tag: 'Runs',
-    summary: 'Run again with the images that failed, and no others',
-    shape: { params: byId },
-    success: { status: 202, description: 'A run of its own for them.', schema: SUBMITTED },
+    summary: 'Run again what failed, and nothing else: shards, or else images',
+    description:
+      'A run that was to build collections anew, and has not switched to them, goes on: with what it lacks, to its switch.',
+    shape: {
+      params: byId,
+      query: z.object({
+        max_failed_share: shareParam().describe(
+          'Of such a run: so many images may have failed, as a part of all, in the place of what it was submitted with.',
+        ),
+      }),
+    },
+    success: {
+      status: 202,
+      description: 'The same run where shards go on, or a run of its own for images.',
+      schema: SUBMITTED,
+    },
     problems: [404, 409],
-    run: async ({ params }) => {
-      const run = await retryFailed(runs, params.id);
+    run: async ({ params, query: { max_failed_share: maxFailedShare } }) => {
+      const run = await retryFailed(runs, params.id, { maxFailedShare });
       return submittedReply(run, run.collections);
     },
   });
@@ -118,9 +134,10 @@ export function jobRoutes({ database, runs, reader }: ApiParts): Route[] {
     success: { status: 200, description: 'A list, and where it goes on.', schema: FAILURE_LIST },
     problems: [404],
     async run({ params, query: { cursor, limit, ...only }, signal }) {
-      await reader.read(params.id, signal);
+      const isWhole = (await reader.read(params.id, signal)).shard_count !== null;
       const after = decodeCursor(NUMBER_PLACE, cursor)?.id;
-      const items = await listFailures(database, { jobId: params.id, ...only, limit, after, signal });
+      const page = { jobId: params.id, isWhole, ...only, limit, after, signal };
+      const items = await listFailures(database, page);
       const last = items.at(-1);
       const next_cursor = items.length === limit && last !== undefined ? encodeCursor({ id: last.id }) : null;
       return { body: { items, next_cursor } };

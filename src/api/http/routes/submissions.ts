@@ -16,7 +16,11 @@ const SUBMITTED = answerSchema(
   z.object({
     id: z.string().describe('Of the row, and of the run in every other route.'),
     kind: z.enum(RUN_KIND_NAMES),
-    runpod_job_id: z.string(),
+    runpod_job_id: z.string().nullable().describe('Null where the run is divided: its shards have jobs.'),
+    shards: z
+      .object({ count: z.number(), submitted: z.number() })
+      .nullable()
+      .describe('Jobs that the run was divided into, and how many of them RunPod has taken.'),
     collections: z.array(z.string()).describe('What is filled, by the names that searches use.'),
   }),
 );
@@ -41,8 +45,7 @@ export function submissionRoutes(parts: ApiParts): Route[] {
       examples: EXTRACTION_EXAMPLES[purpose],
       async run({ body: request, signal }) {
         const plan = await planExtraction(request, { lookup: lookup(signal) });
-        const names = plan.targets.map(({ name }) => name);
-        return submittedReply(await submitExtraction(runs, plan), names);
+        return submittedReply(await submitExtraction(runs, plan), plan.collections);
       },
     });
   };

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+
+import { completeRebuilds, removeLeftovers, type Leftover } from '../../qdrant/rebuild/leftovers.ts';
+import type { VectorStore } from '../../qdrant/store.ts';
+import type { Database } from '../../supabase/database.ts';
+import { RUN_KINDS } from './run-kinds.ts';
+
+export interface SweepOptions {
+  database: Database;
+  store: VectorStore;
+  signal?: AbortSignal | undefined;
+}
+
+export interface Swept {
+  /** Names that led nowhere, as their worker has died between removing a plain collection and its alias. */
+  completed: string[];
+  removed: Leftover[];
+}
+
+const STATE = z.object({ status: z.string() });
+const UNFINISHED = z.object({
+  id: z.string(),
+  extraction_config: z
+    .object({ input: z.object({ rebuild: z.object({ id: z.string() }) }) })
+    .nullable()
+    .catch(null),
+});
+
+/**
+ * Ends what dead workers have left half done, and removes what rebuilds have filled that have failed or were cancelled,
+ * and that no run goes on with. Rebuilds of which no row tells are left alone. A retry of such a run begins anew.
+ */
+export async function sweepLeftovers({ database, store, signal }: SweepOptions): Promise<Swept> {
+  const isOver = async ({ rebuildId }: Leftover): Promise<boolean> => {
+    const row = await database.find({
+      table: 'embedding_jobs',
+      columns: 'status',
+      schema: STATE,
+      filters: [{ column: 'id', op: 'eq', value: rebuildId }],
+      signal,
+    });
+    if (row?.status !== 'failed' && row?.status !== 'cancelled') return false;
+    return !(await rebuildsUnderWay(database, signal)).has(rebuildId);
+  };
+  const completed = await completeRebuilds({ store, signal });
+  return { completed, removed: await removeLeftovers({ store, signal, isOver }) };
+}
+
+/** Ids of the rebuilds that runs which have not ended are parts of. */
+async function rebuildsUnderWay(database: Database, signal?: AbortSignal): Promise<Set<string>> {
+  const pages = database.pages({
+    table: 'embedding_jobs',
+    columns: 'id,extraction_config',
+    schema: UNFINISHED,
+    filters: [{ column: 'status', op: 'in', value: RUN_KINDS.embedding.unfinished }],
+    signal,
+  });
+  const ids = new Set<string>();
+  for await (const page of pages) {
+    for (const { extraction_config: config } of page) if (config) ids.add(config.input.rebuild.id);
+  }
+  return ids;
+}

@@ -1,0 +1,23 @@
+import { styleText } from 'node:util';
+
+export interface Terminal {
+  /** Only JSON on standard output. */
+  readonly json: boolean;
+  /** What was asked for: JSON on one line, or text for people. */
+  result(value: unknown, text: string): void;
+  /** For people alone, on standard error. */
+  note(text: string): void;
+  /** Colours where standard output is a terminal that has them, and NO_COLOR is not set. */
+  paint(style: 'bold' | 'dim' | 'red' | 'green' | 'yellow', text: string): string;
+}
+
+export function createTerminal(json: boolean): Terminal {
+  return {
+    json,
+    result(value, text) {
+      process.stdout.write(json ? `${JSON.stringify(value)}\n` : text === '' ? '' : `${text}\n`);
+    },
+    note: (text) => void process.stderr.write(`${text}\n`),
+    paint: (style, text) => (json ? text : styleText(style, text, { stream: process.stdout })),
+  };
+}
