@@ -20,19 +20,19 @@ export interface StoreLimits {
   timeoutMs?: number;
 }
 
-/** The stores that the environment names. @throws SettingsError that names what is missing. */
+/** The Supabase that the environment names. @throws SettingsError that names what is missing. */
+export function connectDatabase(settings: Settings, who: string, limits: StoreLimits = {}): Database {
+  const needed = requireSettings(settings, ['SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY'], who);
+  const { SUPABASE_URL: url, SUPABASE_SERVICE_ROLE_KEY: key } = needed;
+  return createDatabase({ url, key, patienceMs: PATIENCE_MS, ...limits });
+}
+
+/** Both stores that the environment names. @throws SettingsError that names all that is missing. */
 export function connectStores(settings: Settings, who: string, limits: StoreLimits = {}): Stores {
-  const { SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY, QDRANT_URL } = requireSettings(
-    settings,
-    ['SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY', 'QDRANT_URL'],
-    who,
-  );
-  const { QDRANT_API_KEY: apiKey } = settings;
-  const patient = { patienceMs: PATIENCE_MS, ...limits };
-  return {
-    database: createDatabase({ url: SUPABASE_URL, key: SUPABASE_SERVICE_ROLE_KEY, ...patient }),
-    store: createVectorStore({ url: QDRANT_URL, ...(apiKey !== undefined && { apiKey }), ...patient }),
-  };
+  const needed = ['SUPABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY', 'QDRANT_URL'] as const;
+  const { QDRANT_URL: url, QDRANT_API_KEY: apiKey } = requireSettings(settings, needed, who);
+  const store = createVectorStore({ url, apiKey, patienceMs: PATIENCE_MS, ...limits });
+  return { database: connectDatabase(settings, who, limits), store };
 }
 
 export interface SettingsRunsOptions extends Pick<RunsOptions, 'database' | 'onResult'> {

@@ -11,7 +11,12 @@ export function classificationFitness(
   patienceMs = PATIENCE_MS,
 ): FitnessCheck[] {
   return [
-    { name: 'execution provider', check: async () => void (await proveProvider(read())) },
+    {
+      name: 'execution provider',
+      check: async () => {
+        await proveProvider(read());
+      },
+    },
     supabaseFitness({ read, table: 'cls_training_runs', patienceMs }),
   ];
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { messageOf, StoppedError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { withProcessLock } from '../model/hub/process-lock.ts';
+import { PASSING_FOLDER } from '../training/backbone.ts';
 
 /** What a run keeps on the disk while it lives: decoded pictures, checkpoints, the files that it will upload. */
 export interface RunFolder extends AsyncDisposable {
@@ -49,6 +50,7 @@ export async function openRunFolder(options: RunFolderOptions): Promise<RunFolde
     await removeAbandoned(root, runId, log);
     await mkdir(path, { recursive: true });
     await rm(join(path, KEPT), { force: true });
+    await removePassing(path);
     await utimes(path, new Date(), new Date());
   } catch (error) {
     await lock.release();
@@ -64,6 +66,13 @@ export async function openRunFolder(options: RunFolderOptions): Promise<RunFolde
       await lock.release();
     },
   };
+}
+
+/** Copies of the model that trainers of a killed process have left: nobody reads them any more. */
+async function removePassing(path: string): Promise<void> {
+  for (const name of await readdir(path)) {
+    if (name.startsWith(PASSING_FOLDER)) await rm(join(path, name), { recursive: true, force: true });
+  }
 }
 
 async function holdLock(

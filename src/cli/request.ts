@@ -22,10 +22,15 @@ export async function readRequest<R>(
 ): Promise<R> {
   const from = options.request === undefined ? {} : await readJson(options.request);
   const merged = options.set.reduce(setField, merge(from, body));
+  return inOptionWords(fields, () => kind.parse(merged));
+}
+
+/** What is wrong with a field is told by the option's name. */
+export async function inOptionWords<T>(fields: readonly Field[], work: () => T | Promise<T>): Promise<T> {
   try {
-    return kind.parse(merged);
+    return await work();
   } catch (error) {
-    throw error instanceof InputError ? inTheWordsOf(fields, error) : error;
+    throw error instanceof InputError ? translated(fields, error) : error;
   }
 }
 
@@ -64,7 +69,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
-function inTheWordsOf(fields: readonly Field[], error: InputError): InputError {
+function translated(fields: readonly Field[], error: InputError): InputError {
   const named = new Map(fields.map(({ name, path }) => [path.join('.'), `--${name}`]));
   const issues = error.issues.map(({ key, message }) => {
     const [field = '', list = ''] = /^([^[]*)(.*)$/s.exec(key)?.slice(1) ?? [];

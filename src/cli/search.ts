@@ -23,7 +23,8 @@ export interface SearchFor {
 
 export async function searchFor(query: SearchFor): Promise<SearchResult> {
   const { collection, limit, what, cutoutCollection, modelId, signal } = query;
-  const { database, store, runs, settings, log } = openWorkplace();
+  const { stores, runs, settings, log } = openWorkplace();
+  const { database, store } = stores();
   const parts = { database, store, signal };
   if ('cutout' in what) {
     const cutout = { cutout_id: idOf('--cutout', what.cutout), cutout_collection: cutoutCollection };

@@ -1,4 +1,4 @@
-import { connectStores, runsOf, type Stores } from '../api/from-settings.ts';
+import { connectDatabase, connectStores, runsOf, type Stores } from '../api/from-settings.ts';
 import type { Endpoint } from '../api/runpod/endpoint.ts';
 import type { RunKindName } from '../api/runs/run-kinds.ts';
 import { createRunReader, type RunReader } from '../api/runs/run-view.ts';
@@ -6,12 +6,17 @@ import type { Runs } from '../api/runs/runs.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { readSettings, type Settings } from '../base/settings.ts';
 
+const WHO = 'this command';
+
 /** What a command that speaks to the cloud works with. */
-export interface Workplace extends Stores {
+export interface Workplace {
   settings: Settings;
   log: Log;
   runs: Runs;
   reader: RunReader;
+  database: Stores['database'];
+  /** Of what needs no more than Supabase, only Supabase's settings are asked for. @throws SettingsError */
+  stores: () => Stores;
 }
 
 /**
@@ -23,14 +28,15 @@ export function openWorkplace(
 ): Workplace {
   const settings = readSettings();
   const log = commandLog(settings);
-  const stores = connectStores(settings, 'this command');
-  const runs = runsOf({ settings, database: stores.database, endpoints: endpoints?.(settings, log), log });
+  const database = connectDatabase(settings, WHO);
+  const runs = runsOf({ settings, database, endpoints: endpoints?.(settings, log), log });
   return {
     settings,
     log,
-    ...stores,
+    database,
+    stores: () => connectStores(settings, WHO),
     runs,
-    reader: createRunReader(stores.database, (message) => log.warn(message)),
+    reader: createRunReader(database, (message) => log.warn(message)),
   };
 }
 

@@ -18,7 +18,12 @@ export function embeddingFitness(
   patienceMs = PATIENCE_MS,
 ): FitnessCheck[] {
   return [
-    { name: 'execution provider', check: async () => void (await proveProvider(read())) },
+    {
+      name: 'execution provider',
+      check: async () => {
+        await proveProvider(read());
+      },
+    },
     supabaseFitness({ read, table: 'embedding_jobs', patienceMs }),
     {
       name: 'qdrant',

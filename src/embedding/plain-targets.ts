@@ -1,4 +1,4 @@
-import { HandlerError, StoreError } from '../base/errors.ts';
+import { HandlerError, messageOf, StoreError } from '../base/errors.ts';
 import { rebuildsFrom } from '../qdrant/rebuild/leftovers.ts';
 import type { VectorStore } from '../qdrant/store.ts';
 import type { JobTargets } from './targets.ts';
@@ -20,12 +20,16 @@ export function plainTargets({ names, jobId, store }: PlainTargetsOptions): JobT
     async check(signal) {
       before = await aliasesIfAny(store, signal);
     },
-    async begin(size, signal) {
+    async begin(size, _counts, signal) {
       for (const name of names) await store.ensure(name, size, signal);
     },
     met: () => undefined,
     async finish({ warn, signal }) {
-      const now = await aliasesIfAny(store, signal);
+      const now = await aliasesIfAny(store, signal).catch((error: unknown) => {
+        signal.throwIfAborted();
+        warn(`whether a collection was replaced meanwhile could not be read: ${messageOf(error)}`);
+        return undefined;
+      });
       if (before === undefined || now === undefined) return undefined;
       const [switched] = names.filter((name) => now.get(name) !== before?.get(name));
       if (switched !== undefined) {

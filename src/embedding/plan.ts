@@ -63,7 +63,7 @@ export async function planExtraction(options: PlanOptions): Promise<Plan> {
   };
   const counted = listImages({ ...listing, log, tally: options.skipped, resume: resume(countDone) });
   for await (const image of counted) count(image);
-  await targets.begin(model.dim, signal);
+  await targets.begin(model.dim, counts, signal);
   const again = {
     log: SILENT_LOG,
     tally: createListingTally(),

@@ -1,7 +1,8 @@
-import { beginRebuild, checkRebuild, type Rebuild } from '../qdrant/rebuild/begin.ts';
+import { beginRebuild, checkRebuild } from '../qdrant/rebuild/begin.ts';
 import { fillingStore } from '../qdrant/rebuild/filling-store.ts';
 import { finishRebuild } from '../qdrant/rebuild/finish.ts';
-import { rebuildTarget } from '../qdrant/rebuild/names.ts';
+import { rebuildTarget, servingOf, type Rebuild } from '../qdrant/rebuild/names.ts';
+import { refuseEmpty } from '../qdrant/rebuild/verify.ts';
 import type { PointId, VectorStore } from '../qdrant/store.ts';
 import type { EmbeddingInput } from './input.ts';
 import type { JobTargets } from './targets.ts';
@@ -31,7 +32,18 @@ export function rebuiltTargets(options: RebuiltTargetsOptions): JobTargets {
       return isServing;
     },
     check: (signal) => checkRebuild({ store, rebuild, names, signal }),
-    begin: (size, signal) => beginRebuild({ store, rebuild, names, signal }, size),
+    async begin(size, counts, signal) {
+      if (options.rebuild.switch) {
+        const there = await store.names(signal);
+        for (const name of names) {
+          const serving = servingOf(there, name);
+          const target = rebuildTarget(name, rebuild.id);
+          if (counts.get(name) === 0 && serving !== target.fill)
+            await refuseEmpty(target, serving, { store, signal });
+        }
+      }
+      await beginRebuild({ store, rebuild, names, signal }, size);
+    },
     met(refs) {
       for (const { collection, pointId } of refs) samples.get(collection)?.take(pointId);
     },

@@ -15,8 +15,8 @@ export interface JobTargets {
   readonly isServing: boolean;
   /** Refuses what could not be filled, or not be switched in the end. Writes nothing. */
   check(signal: AbortSignal): Promise<void>;
-  /** When it resolves, what is filled is there, for vectors of this length. */
-  begin(size: number, signal: AbortSignal): Promise<void>;
+  /** When it resolves, what is filled is there, for vectors of this length; `counts` has the images to come. */
+  begin(size: number, counts: ReadonlyMap<string, number>, signal: AbortSignal): Promise<void>;
   /** Told of images that have their point. */
   met(refs: readonly ImageRef[]): void;
   /**
@@ -29,7 +29,7 @@ export interface JobTargets {
 /** What was done for a collection. */
 export type Filled = Pick<CollectionTally, 'points_written' | 'failed' | 'cutout'>;
 
-export interface TargetsEnd {
+interface TargetsEnd {
   collections: ReadonlyMap<string, Filled>;
   /** These are of all jobs that have filled them, and this one ends them all. */
   together?: boolean;

@@ -22,7 +22,7 @@ import {
 } from './reading.ts';
 import type { FoundPoint, ScrollOptions, SearchOptions, StoredPoint } from './reading.ts';
 
-export type { AliasChanges, StoreNames } from './aliases.ts';
+export type { StoreNames } from './aliases.ts';
 export type { Condition, PointFilter } from './filters.ts';
 export type { Point, PointId } from './points.ts';
 export type { StoredPoint } from './reading.ts';

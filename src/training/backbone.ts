@@ -23,6 +23,9 @@ export interface Backbone {
   isExternal: boolean;
 }
 
+/** How folders begin that end with their trainer; a process that was killed leaves them. */
+export const PASSING_FOLDER = 'gpu-handlers-training-';
+
 /** From here on weights need not be listed among the inputs. */
 const MIN_IR_VERSION = 4;
 
@@ -47,7 +50,7 @@ export async function placeBackbone(
   parent = tmpdir(),
 ): Promise<PlacedBackbone> {
   const { model, ...backbone } = await readBackbone(base, features);
-  const folder = await mkdtemp(join(parent, 'gpu-handlers-training-'));
+  const folder = await mkdtemp(join(parent, PASSING_FOLDER));
   const dispose = (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
     const name = base.folder === null ? `${base.name}.onnx` : basename(base.where);

@@ -51,7 +51,7 @@ export async function runJob(job: TakenJob, control: JobControl, parts: RunJobPa
       const reason = new StoppedError('timed_out', `the job ran longer than its ${String(timeoutMs)} ms`);
       control.stop({ reason, handlerMs: parts.windUpMs });
     },
-    Math.min(timeoutMs - (begun - control.since), MAX_TIMER_MS),
+    Math.min(Math.max(0, timeoutMs - (begun - control.since)), MAX_TIMER_MS),
   );
   const post = (body: string, late: AbortSignal): Promise<void> =>
     platform.progress({ jobId: job.id, body, signal: AbortSignal.any([control.delivery, late]) });

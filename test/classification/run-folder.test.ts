@@ -8,6 +8,7 @@ import { expect, test } from '@jest/globals';
 
 import { SILENT_LOG } from '../../src/base/log.ts';
 import { openRunFolder, type RunFolder } from '../../src/classification/run-folder.ts';
+import { PASSING_FOLDER } from '../../src/training/backbone.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { NEVER } from './support.ts';
 
@@ -49,15 +50,16 @@ test('a folder that is to be kept stays when others are cleared away; one that n
   expect((await readdir(root.path)).sort()).toEqual(['kept', 'run', 'run.lock', 'young']);
 });
 
-test('what a killed process has left is there for the next one at once', async () => {
+test('what a killed process has left is there for the next one at once, but for what its trainers needed', async () => {
   await using root = await temporaryFolder();
   const module = pathToFileURL(join(import.meta.dirname, '../../src/classification/run-folder.ts')).href;
   const script = `
-    import { writeFileSync } from 'node:fs';
+    import { mkdtempSync, writeFileSync } from 'node:fs';
     import { openRunFolder } from ${JSON.stringify(module)};
     const log = { info() {}, debug() {}, warn() {}, error() {} };
     const folder = await openRunFolder({ runId: 'run', root: ${JSON.stringify(root.path)}, fate: () => 'goes_on', onLost() {}, log, signal: new AbortController().signal });
     writeFileSync(folder.path + '/half', 'done');
+    writeFileSync(mkdtempSync(folder.path + '/${PASSING_FOLDER}') + '/model.onnx', 'a copy');
     process.stdout.write('there');
     setInterval(() => {}, 1000);
   `;

@@ -234,6 +234,23 @@ describe('what is not switched to', () => {
     for (const i of job.numbers) cloud.images.recover(job.pathOf(i));
   });
 
+  test.concurrent('nothing is meant: what it would replace serves, and nothing is embedded', async () => {
+    const [job, other] = [await cutoutJob(cloud, STEP), await cutoutJob(cloud, STEP)];
+    const input = other.input({ type: 'both', product_collection: job.collection });
+    await runJob(cloud, { ...job.input(), rebuild: {} }, { handler });
+    const none = { ...input, rebuild: {}, source_config: { ...(input.source_config as Row) } };
+    none.source_config.filters = {
+      product_source: 'selected',
+      product_ids: [productId(9_999)],
+      cutout_merchant_names: [other.jobId],
+    };
+    const { output } = await runJob(cloud, none, { handler });
+    expect(output).toMatchObject({ status: 'error', error_code: 'rebuild_unverified', processed_count: 0 });
+    expect(fetchedFor(other)).toBe(0);
+    expect(await imagesIn(cloud, job.collection)).toEqual(job.ids);
+    expect(await store.inspect(other.collection)).toBeNull();
+  });
+
   test.concurrent('the page cancels the job when everything is written', async () => {
     const job = await cutoutJob(cloud, STEP);
     await runJob(cloud, job.input(), { handler });

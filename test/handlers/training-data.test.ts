@@ -168,10 +168,10 @@ test('without preloading, an export is checked with images that can be had', asy
     val_urls: [...cola.slice(10), ...apple.slice(10)],
     class_names: ['cola', 'apple'],
   };
-  const checked: number[] = [];
+  const checked: unknown[] = [];
   const createTrainer = trainerWith((trainer) => ({
     exportModel: (given) => {
-      checked.push(given.check.count);
+      checked.push([given.weights, given.check.count]);
       return trainer.exportModel(given);
     },
   }));
@@ -179,7 +179,7 @@ test('without preloading, an export is checked with images that can be had', asy
   const config = { ...CONFIG, model_name: 'resnet50', preload_config: { enabled: false } };
   const { output } = await runTraining(cloud, { dataset, config }, { handler });
   expect(output.status).toBe('COMPLETED');
-  expect(checked).toEqual([6]);
+  expect(checked).toEqual([['best', 6]]);
 }, 120_000);
 
 test('the same picture in training and in validation is left out of training', async () => {

@@ -14,6 +14,10 @@ export interface Fault {
   /** A byte every so many milliseconds. */
   dripMs?: number;
   ignoreRange?: boolean;
+  /** Said of a part, where it is not true. */
+  contentRange?: string;
+  /** How long the body is, is not said. */
+  unsized?: boolean;
   /** Another body than the file's. */
   body?: Uint8Array;
 }
@@ -100,8 +104,10 @@ export async function startHub(): Promise<TestHub> {
     const body = ranged ? whole.subarray(from) : whole;
     response.writeHead(ranged ? 206 : 200, {
       ...headers,
-      'content-length': body.length,
-      ...(ranged && { 'content-range': `bytes ${from}-${whole.length - 1}/${whole.length}` }),
+      ...(fault.unsized !== true && { 'content-length': body.length }),
+      ...(ranged && {
+        'content-range': fault.contentRange ?? `bytes ${from}-${whole.length - 1}/${whole.length}`,
+      }),
     });
     if (noted.method === 'HEAD') {
       response.end();

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 
-import { beginRebuild, type Rebuild } from '../../src/qdrant/rebuild/begin.ts';
+import { beginRebuild } from '../../src/qdrant/rebuild/begin.ts';
 import { finishRebuild, type FinishOptions } from '../../src/qdrant/rebuild/finish.ts';
-import { rebuildTarget } from '../../src/qdrant/rebuild/names.ts';
+import { rebuildTarget, type Rebuild } from '../../src/qdrant/rebuild/names.ts';
 import type { Point, PointId, VectorStore } from '../../src/qdrant/store.ts';
 
 export const MODEL = { fingerprint: 'demo@1', dim: 2 };

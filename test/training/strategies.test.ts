@@ -96,8 +96,8 @@ const weightsOf = (model: OnnxModel): Map<string, Float32Array> =>
       .map((tensor) => [tensor.name ?? '', floatValues(tensor)]),
   );
 
-/** How far each weight of the file has moved in one step of plain gradient descent. */
-async function moved(options: Partial<TrainerOptions>): Promise<Map<string, number>> {
+/** The file's weights after one step of plain gradient descent at a rate of 0.5. */
+async function exportedWeights(options: Partial<TrainerOptions>): Promise<Map<string, Float32Array>> {
   const all = trainerOptions({
     optimiser: { kind: 'sgd', weightDecay: 0, momentum: 0 },
     clipNorm: null,
@@ -112,10 +112,14 @@ async function moved(options: Partial<TrainerOptions>): Promise<Map<string, numb
     classNames: NAMES,
     check: { pixels: pictures().inputs, count: BATCH },
   });
-  const before = weightsOf(tinyVit());
-  const after = weightsOf(await loadModel(files[0] ?? ''));
+  return weightsOf(await loadModel(files[0] ?? ''));
+}
+
+/** How far each weight moves in that step. */
+async function moved(options: Partial<TrainerOptions>): Promise<Map<string, number>> {
+  const after = await exportedWeights(options);
   return new Map(
-    [...before].map(([name, values]) => {
+    [...weightsOf(tinyVit())].map(([name, values]) => {
       const now = after.get(name) ?? new Float32Array(0);
       return [name, Math.hypot(...values.map((value, i) => (now[i] ?? NaN) - value))];
     }),
@@ -138,6 +142,18 @@ describe('what is trained', () => {
     expect([...distances.values()].filter((distance) => distance > 0).length).toBeGreaterThan(
       layerNames().length,
     );
+  });
+
+  test('weights decay, biases and norms do not', async () => {
+    const after = async (weightDecay: number) =>
+      exportedWeights({ optimiser: { kind: 'sgd', weightDecay, momentum: 0 } });
+    const [plain, decayed, begun] = [await after(0), await after(0.1), weightsOf(tinyVit())];
+    const kernels = new Set(layerNames());
+    for (const [name, values] of begun) {
+      const lost = values.map((_, i) => (plain.get(name)?.[i] ?? NaN) - (decayed.get(name)?.[i] ?? NaN));
+      const expected = values.map((value) => (kernels.has(name) ? 0.5 * 0.1 * value : 0));
+      for (const [i, loss] of lost.entries()) expect(loss).toBeCloseTo(expected[i] ?? NaN, 5);
+    }
   });
 
   test('layer decay: each layer moves less than the one above, by a share of the depth', async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 
+import { StoppedError } from '../../src/base/errors.ts';
 import { SILENT_LOG } from '../../src/base/log.ts';
 import { createConcurrency } from '../../src/worker/concurrency.ts';
 import { createJobPool } from '../../src/worker/job-pool.ts';
@@ -26,4 +27,25 @@ test('a limit that was lowered and grows again, with nothing that begins or ends
   expect(started).toEqual(['a', 'b', 'c']);
   end.resolve(undefined);
   await pool.idle();
+});
+
+test('a job that arrives after the stop is told so from its start, with the time that is left', async () => {
+  const reasons: unknown[] = [];
+  const pool = createJobPool({
+    limit: createConcurrency(1),
+    platform: { held: () => undefined, released: () => undefined },
+    log: SILENT_LOG,
+    run: (_, control) => {
+      reasons.push(control.signal.reason);
+      control.dispose();
+      return Promise.resolve();
+    },
+  });
+  pool.stop({ reason: new StoppedError('shutdown', 'stopped'), handlerMs: 60_000 });
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  pool.add([{ id: 'late' }]);
+  await pool.idle();
+  expect(reasons).toEqual([expect.objectContaining({ code: 'shutdown', graceMs: expect.any(Number) })]);
+  const [{ graceMs }] = reasons as [StoppedError];
+  expect(graceMs).toBeLessThan(60_000);
 });

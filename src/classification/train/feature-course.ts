@@ -7,7 +7,7 @@ import type { Course, Predicted } from './course.ts';
 import type { FeatureSet } from './features.ts';
 
 export interface FeatureCourseOptions {
-  trainer: Trainer;
+  trainer: Pick<Trainer, 'evaluate'>;
   /** Views of the images to train with, one set a view, of the same images: an epoch takes one after another. */
   views: readonly FeatureSet[];
   /** Plain views of the images to measure with. */

@@ -3,7 +3,7 @@ import type { RequestKind } from '../../api/requests/request-kind.ts';
 import { defineCommand } from '../command.ts';
 import { fieldsOf } from '../fields.ts';
 import { SUBMIT_OPTIONS } from '../options.ts';
-import { readRequest } from '../request.ts';
+import { inOptionWords, readRequest } from '../request.ts';
 
 export const extract = defineCommand({
   name: 'extract',
@@ -40,8 +40,9 @@ export const extract = defineCommand({
       options,
       io,
       signal,
-      async plan({ database, store, runs }) {
-        const plan = await planExtraction(request, { lookup: createLookup({ database, store }, signal) });
+      async plan({ stores, runs }) {
+        const lookup = createLookup(stores(), signal);
+        const plan = await inOptionWords(fields, () => planExtraction(request, { lookup }));
         return {
           input: extractionInput(plan, NO_RUN),
           collections: plan.collections,

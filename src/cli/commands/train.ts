@@ -1,7 +1,7 @@
 import { defineCommand } from '../command.ts';
 import { fieldsOf } from '../fields.ts';
 import { SUBMIT_OPTIONS } from '../options.ts';
-import { readRequest } from '../request.ts';
+import { inOptionWords, readRequest } from '../request.ts';
 
 export const train = defineCommand({
   name: 'train',
@@ -28,8 +28,11 @@ export const train = defineCommand({
       options,
       io,
       signal,
-      async plan({ database, store, runs }) {
-        const plan = await planClassification(request, { lookup: createLookup({ database, store }, signal) });
+      async plan({ database, runs }) {
+        // No collection is asked for.
+        const store = { inspect: () => Promise.resolve(null) };
+        const lookup = createLookup({ database, store }, signal);
+        const plan = await inOptionWords(fields, () => planClassification(request, { lookup }));
         return {
           input: classificationInput(plan, NO_RUN),
           collections: [],

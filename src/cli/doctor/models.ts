@@ -2,7 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { createLookup, type ModelRow } from '../../api/plan/lookup.ts';
-import { connectStores } from '../../api/from-settings.ts';
+import { connectDatabase } from '../../api/from-settings.ts';
 import { messageOf } from '../../base/errors.ts';
 import { createHttp } from '../../http/http.ts';
 import { MODEL_TYPES } from '../../model/catalogue.ts';
@@ -11,6 +11,8 @@ import { whereIs, type Whereabouts } from '../../model/whereabouts.ts';
 import type { Finding, Patient } from './finding.ts';
 
 const CHECK = 'models';
+/** No collection is asked for. */
+const NO_STORE = { inspect: () => Promise.resolve(null) };
 
 /** The model that requests mean, whether its file is to be had here, and where files are kept. Nothing is fetched. */
 export async function checkModels(patient: Patient): Promise<Finding[]> {
@@ -28,7 +30,10 @@ export async function checkModels(patient: Patient): Promise<Finding[]> {
 
 async function activeModels({ settings, limits, signal }: Patient): Promise<ModelRow[] | Finding> {
   try {
-    return await createLookup(connectStores(settings, 'this check', limits), signal).activeModels();
+    return await createLookup(
+      { database: connectDatabase(settings, 'this check', limits), store: NO_STORE },
+      signal,
+    ).activeModels();
   } catch (error) {
     signal.throwIfAborted();
     return { check: CHECK, status: 'skipped', detail: `which is active is not known: ${messageOf(error)}` };

@@ -85,9 +85,8 @@ async function bring(
   const told = progressTeller(file, log);
   for (let pieces = 0; partial.size < file.size; pieces += 1) {
     if (pieces >= MAX_PIECES) {
-      throw new HttpError('network', `the connection for ${file.path} broke ${String(pieces)} times`, {
-        retryable: true,
-      });
+      const what = `the connection for ${file.path} of ${file.repository} broke ${String(pieces)} times`;
+      throw new ModelError('model_download_failed', `${what}: what came is kept`, { retryable: true });
     }
     await remote.patiently(() => bringSome(partial, options, told), signal);
   }

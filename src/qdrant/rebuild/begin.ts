@@ -1,17 +1,7 @@
 import { HandlerError } from '../../base/errors.ts';
 import type { StoreNames, VectorStore } from '../store.ts';
-import { rebuildTarget, replacedBy, servedAs, servingOf, type RebuildTarget } from './names.ts';
+import { rebuildTarget, replacedBy, servedAs, servingOf, type Rebuild, type RebuildTarget } from './names.ts';
 import { switchTargets } from './switch.ts';
-
-/** How collections are built anew. */
-export interface Rebuild {
-  /** A uuid: each run with it goes on with what was filled under it. */
-  id: string;
-  /** False: only names that nothing serves yet. */
-  replace: boolean;
-  /** What served before stays, under another name. */
-  keepReplaced: boolean;
-}
 
 export interface BeginOptions {
   store: VectorStore;

@@ -1,5 +1,5 @@
-import { refuseChanged, type Rebuild } from './begin.ts';
-import { rebuildTarget, replacedBy } from './names.ts';
+import { refuseChanged } from './begin.ts';
+import { rebuildTarget, replacedBy, type Rebuild } from './names.ts';
 import { removeReplaced, switchTargets, type SwitchOptions } from './switch.ts';
 import { verifyFill, type FilledPart, type VerifyOptions } from './verify.ts';
 

@@ -1,5 +1,15 @@
 import type { StoreNames } from '../aliases.ts';
 
+/** How collections are built anew. */
+export interface Rebuild {
+  /** A uuid: each run with it goes on with what was filled under it. */
+  id: string;
+  /** False: only names that nothing serves yet. */
+  replace: boolean;
+  /** What served before stays, under another name. */
+  keepReplaced: boolean;
+}
+
 /**
  * A collection that is built anew: what is filled, and the name that it is to serve. Everything that has to outlive a
  * process is in the store's names, so that any run goes on where another one died:

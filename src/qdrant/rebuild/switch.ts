@@ -1,7 +1,6 @@
 import type { VectorStore } from '../store.ts';
-import type { Rebuild } from './begin.ts';
 import { copyCollection } from './copy.ts';
-import { replacedBy, servedAs, servingOf, type RebuildTarget } from './names.ts';
+import { replacedBy, servedAs, servingOf, type Rebuild, type RebuildTarget } from './names.ts';
 
 export interface SwitchOptions {
   store: VectorStore;

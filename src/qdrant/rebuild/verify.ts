@@ -46,14 +46,20 @@ export async function verifyFill(
   }
   const share = options.maxFailedShare ?? (replaced === null ? 1 : MAX_FAILED_SHARE);
   refuseFailures(target, { ...part, count }, share);
-  if (count === 0) {
-    if (replaced !== null && (await store.any(replaced, undefined, signal)))
-      throw unverified(target, `is empty, and would replace "${replaced}", which is not`);
-    return;
-  }
+  if (count === 0) return refuseEmpty(target, replaced, options);
   const ids = part.sample ?? (await firstIds(target.fill, options));
   const look = (id: PointId): Promise<true> => lookAt(id, target, options);
   for await (const _ of mapConcurrent(ids, LOOKS, look, { signal }));
+}
+
+/** Nothing is no replacement: whoever asked for it will have meant something else. */
+export async function refuseEmpty(
+  target: RebuildTarget,
+  replaced: string | null,
+  { store, signal }: Pick<VerifyOptions, 'store' | 'signal'>,
+): Promise<void> {
+  if (replaced === null || !(await store.any(replaced, undefined, signal))) return;
+  throw unverified(target, `is empty, and would replace "${replaced}", which is not`);
 }
 
 /** A part of all images, and of a few images one. */

@@ -146,6 +146,8 @@ export function createJobTable({ limits, onEnd }: JobTableOptions): JobTable {
       const { request } = job;
       if (!hasEnded(job) || request === undefined) return false;
       assertOpen(0);
+      // The room may have been made of this very job.
+      jobs.set(job.id, job);
       keep.weighAnew(job.id, request.bytes + RECORD_BYTES);
       Object.assign(job, notBegun());
       counts.retried += 1;

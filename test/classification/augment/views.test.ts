@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { plainView, randomView } from '../../../src/classification/augment/augment.ts';
-import { RECIPES } from '../../../src/classification/augment/recipe.ts';
+import { RECIPES, type Recipe } from '../../../src/classification/augment/recipe.ts';
+import { flip } from '../../../src/classification/augment/space.ts';
 import { PRESETS, type AugmentationPreset } from '../../../src/classification/input-config.ts';
 import { createRandom } from '../../../src/classification/random.ts';
 import { mean, picture } from './support.ts';
@@ -44,6 +45,49 @@ describe.each(PRESETS.filter((preset) => preset !== 'none'))('%s', (preset) => {
   test('on the whole a picture stays as bright as it was', () => {
     const views = Array.from({ length: 200 }, (_, i) => mean(view(preset, i)));
     expect(Math.abs(mean(views) - mean(picture().data))).toBeLessThan(12);
+  });
+});
+
+test('presets have the changes that they are said to have', () => {
+  const parts = Object.fromEntries(PRESETS.map((preset) => [preset, Object.keys(RECIPES[preset])]));
+  expect(parts).toEqual({
+    none: [],
+    light: ['crop', 'flip'],
+    medium: ['crop', 'flip', 'colour'],
+    heavy: ['crop', 'flip', 'colour', 'grey', 'blur', 'noise', 'erase'],
+    sota: ['crop', 'flip', 'randAugment', 'colour', 'blur', 'noise', 'erase'],
+  });
+  expect(RECIPES.sota.randAugment).toMatchObject({ changes: 2, magnitude: 9 });
+});
+
+describe('each change happens where the recipe has it, by its probability', () => {
+  const plain = plainView(picture(), SIZE);
+  const with_ = (recipe: Recipe, key: number) => randomView(picture(), { size: SIZE, recipe, keys: [key] });
+  const PARTS: [string, (probability: number) => Recipe][] = [
+    ['flip', (probability) => ({ flip: { probability } })],
+    ['colour', (probability) => ({ colour: { probability, factor: 0.4, hueDegrees: 15 } })],
+    ['grey', (probability) => ({ grey: { probability } })],
+    ['blur', (probability) => ({ blur: { probability, deviation: [8, 12] } })],
+    ['noise', (probability) => ({ noise: { probability, deviation: 12 } })],
+    ['erase', (probability) => ({ erase: { probability, share: [0.1, 0.2] } })],
+    [
+      'randAugment',
+      (probability) => ({ randAugment: { changes: 8, magnitude: 9, magnitudeDeviation: 0, probability } }),
+    ],
+  ];
+  test.each(PARTS)('%s', (_, recipeOf) => {
+    for (let key = 0; key < 5; key += 1) {
+      expect(with_(recipeOf(0), key)).toEqual(plain);
+      expect(with_(recipeOf(1), key)).not.toEqual(plain);
+    }
+  });
+
+  test('a flip is the mirror, grey has one value a pixel', () => {
+    const mirrored = { data: Uint8Array.from(plain), ...SIZE };
+    flip(mirrored);
+    expect(with_({ flip: { probability: 1 } }, 1)).toEqual(mirrored.data);
+    const grey = with_({ grey: { probability: 1 } }, 1);
+    expect(grey.every((value, i) => value === grey[i - (i % 3)])).toBe(true);
   });
 });
 

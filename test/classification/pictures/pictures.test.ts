@@ -3,12 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createLog } from '../../../src/base/log.ts';
 import { HandlerError, StoppedError } from '../../../src/base/errors.ts';
 import { preload } from '../../../src/classification/pictures/preload.ts';
+import { createPictureSource } from '../../../src/classification/pictures/source.ts';
 import type { Preload } from '../../../src/classification/input-loading.ts';
 import { decodeImage } from '../../../src/image/decode.ts';
 import { cropWindow } from '../../../src/image/geometry.ts';
 import { cutOut } from '../../../src/image/resample.ts';
 import { testImages, type TestImages } from '../../support/images.ts';
-import { sample } from '../support.ts';
+import { startServer } from '../../http/support.ts';
+import { NEVER, sample } from '../support.ts';
 import { temporaryFolder } from '../../support/folder.ts';
 import { PREPROCESSING, testPictures } from './support.ts';
 
@@ -121,6 +123,19 @@ describe('a picture that cannot be had fails alone', () => {
     expect(images.requests.get(photo('silent'))).toBe(2);
     expect(set.pictures.frameOf(fine)).toBeDefined();
   });
+});
+
+test('a picture that comes drop by drop is given up after the time-out for the whole of it', async () => {
+  await using server = await startServer((_, response) => {
+    response.writeHead(200, { 'content-type': 'image/jpeg' });
+    const drops = setInterval(() => response.write('x'), 20);
+    response.once('close', () => clearInterval(drops));
+  });
+  await using source = createPictureSource(
+    { max_workers: 1, http_timeout: 0.3 },
+    { allowPrivateHosts: true },
+  );
+  await expect(source.read(server.url, NEVER)).rejects.toMatchObject({ code: 'timeout' });
 });
 
 describe('stored pictures', () => {

@@ -159,6 +159,17 @@ describe('a network as it is', () => {
     expect(names).toHaveLength(3);
   });
 
+  test('broken off after each byte: it ends, what came stays', async () => {
+    await using t = await hubTest();
+    t.server.publish(sourceOf(ONE_FILE).repository, files);
+    t.server.fault = ({ server, file }) =>
+      server === 'store' && file === GRAPH ? { cutAfter: 1 } : undefined;
+    const error = await rejection(t.find(ONE_FILE));
+    expect(error).toMatchObject({ code: 'model_download_failed', retryable: true });
+    expect(error.message).toMatch(/model\.onnx .*broke 200 times/);
+    expect(await incompleteBytes(t.cache.path)).toBe(200);
+  });
+
   test('away for good: what came stays, and the next run goes on', async () => {
     await using t = await hubTest();
     t.server.publish(sourceOf(ONE_FILE).repository, files);
@@ -216,6 +227,29 @@ describe('a hub that lies is not believed', () => {
     ['about the size: less', (t) => t.server.lies.set(GRAPH, { size: graph.length - 1 }), /bytes/],
     ['with other bytes', (t) => (t.server.fault = inTurn({ body: wrong }, { body: wrong })), /its hash is/],
     [
+      'with more bytes than it promised, without saying how many',
+      (t) => (t.server.fault = inTurn({ body: Buffer.concat([graph, wrong]), unsized: true })),
+      /longer than the \d+ bytes/,
+    ],
+    [
+      'with another part than was asked for',
+      (t) =>
+        (t.server.fault = inTurn(
+          { cutAfter: HALF },
+          { contentRange: `bytes 0-${graph.length - 1}/${graph.length}` },
+        )),
+      /asked from byte \d+ of \d+, the answer is bytes 0-/,
+    ],
+    [
+      'with a part of another file',
+      (t) =>
+        (t.server.fault = inTurn(
+          { cutAfter: HALF },
+          { contentRange: `bytes ${HALF}-${graph.length}/${graph.length + 1}` },
+        )),
+      /asked from byte/,
+    ],
+    [
       'about a small file',
       (t) => t.server.lies.set('preprocessor_config.json', { hash: 'b'.repeat(40) }),
       /preprocessor_config\.json.*promises b{40}/s,
@@ -238,6 +272,17 @@ describe('a hub that lies is not believed', () => {
     t.server.fault = () => undefined;
     await t.find(ONE_FILE);
     expect(sha256Of(await readFile(t.at(ONE_FILE, commit, GRAPH)))).toBe(sha256Of(graph));
+  });
+
+  test('about the commit that an earlier run had begun with', async () => {
+    await using t = await hubTest();
+    const commit = t.server.publish(sourceOf(ONE_FILE).repository, files);
+    const repository = `models--${sourceOf(ONE_FILE).repository.replace('/', '--')}`;
+    await t.cache.write(`${repository}/refs/main`, commit);
+    t.server.lies.set(GRAPH, { commit: 'c'.repeat(40) });
+    const error = await rejection(t.find(ONE_FILE));
+    expect(error).toMatchObject({ code: 'model_download_invalid' });
+    expect(error.message).toMatch(new RegExp(`asked for at ${commit}, and the hub answers for c{40}`));
   });
 
   test('what an earlier run left and does not fit is thrown away', async () => {
@@ -279,14 +324,17 @@ describe('what may not be had', () => {
     expect(error.message).toContain(DATA);
   });
 
-  test('something that is no hub', async () => {
-    await using t = await hubTest();
-    t.server.publish(sourceOf(ONE_FILE).repository, files);
-    t.server.lies.set(GRAPH, { hash: 'not-a-hash' });
-    const error = await rejection(t.find(ONE_FILE));
-    expect(error).toMatchObject({ code: 'model_download_failed' });
-    expect(error.message).toContain('HF_ENDPOINT');
-  });
+  test.each([{ hash: 'not-a-hash' }, { size: NaN }, { size: -1 }, { commit: 'main' }])(
+    'something that is no hub: %j',
+    async (lie) => {
+      await using t = await hubTest();
+      t.server.publish(sourceOf(ONE_FILE).repository, files);
+      t.server.lies.set(GRAPH, lie);
+      const error = await rejection(t.find(ONE_FILE));
+      expect(error).toMatchObject({ code: 'model_download_failed' });
+      expect(error.message).toContain('HF_ENDPOINT');
+    },
+  );
 });
 
 describe('the token', () => {

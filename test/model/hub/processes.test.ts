@@ -126,6 +126,19 @@ test('the lock of a process that had our id before us, in a container that was s
   await expect(waiting).rejects.toThrow('enough');
 });
 
+test('one whose lock was taken over is told so, and leaves it to the other', async () => {
+  await using cache = await folder();
+  const path = join(cache.path, 'a.lock');
+  const other = JSON.stringify({ id: 'other', pid: process.pid, begun: 0, place: 'another machine' });
+  const running = withProcessLock(path, async (signal) => {
+    await cache.write('a.lock', other);
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    signal.throwIfAborted();
+  });
+  await expect(running).rejects.toMatchObject({ code: 'lock_lost', retryable: true });
+  expect(await readFile(path, 'utf8')).toBe(other);
+});
+
 test('one that lost its lock and still writes does no harm to the one that has it', async () => {
   await using t = await hubTest();
   t.server.publish(sourceOf(ONE_FILE).repository, files);

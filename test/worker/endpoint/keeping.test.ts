@@ -94,3 +94,35 @@ test('what was fetched of a stream takes no room, and what does not fit ends the
   // The room is free again, and an input of this size needs it.
   expect((await endpoint.call('POST', '/run', { input: 'x'.repeat(4_000) })).status).toBe(200);
 });
+
+test('the request of a job that has ended takes no room', async () => {
+  endpoint = await startEndpoint(() => 1, { limits: { maxHeldBytes: 6_000 } });
+  const first = await endpoint.run('x'.repeat(2_500));
+  await endpoint.settled(first);
+  await endpoint.settled(await endpoint.run('y'.repeat(2_500)));
+  expect(await endpoint.status(first)).toMatchObject({ status: 'COMPLETED' });
+});
+
+test('a job that runs again is not forgotten for want of room', async () => {
+  const [failing, waiting] = [gate(), gate()];
+  let runs = 0;
+  endpoint = await startEndpoint(
+    async ({ input }) => {
+      if (typeof input === 'string') return waiting.opened;
+      runs += 1;
+      if (runs > 1) return 'again';
+      await failing.opened;
+      throw new Error('e'.repeat(1_000));
+    },
+    { limits: { maxHeldBytes: 4_000 } },
+  );
+  const id = await endpoint.run({});
+  const other = await endpoint.run('y'.repeat(1_500));
+  failing.open();
+  await endpoint.settled(id);
+  expect(await endpoint.call('POST', `/retry/${id}`)).toMatchObject({ status: 200 });
+  expect(await endpoint.status(id)).toMatchObject({ status: 'IN_QUEUE' });
+  waiting.open();
+  expect(await endpoint.settled(other)).toMatchObject({ status: 'COMPLETED' });
+  expect(await endpoint.settled(id)).toMatchObject({ status: 'COMPLETED', output: 'again' });
+});
