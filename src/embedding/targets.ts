@@ -29,7 +29,7 @@ export interface JobTargets {
 /** What was done for a collection. */
 export type Filled = Pick<CollectionTally, 'points_written' | 'failed' | 'cutout'>;
 
-export interface TargetsEnd {
+interface TargetsEnd {
   collections: ReadonlyMap<string, Filled>;
   /** These are of all jobs that have filled them, and this one ends them all. */
   together?: boolean;

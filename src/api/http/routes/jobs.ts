@@ -125,7 +125,7 @@ export function jobRoutes({ database, runs, reader }: ApiParts): Route[] {
     shape: {
       params: byId,
       query: z.object({
-        code: z.string().min(1).max(100).optional().describe('Only with this code: docs/failure-codes.md.'),
+        code: codeParam().optional().describe('Only with this code: docs/failure-codes.md.'),
         retryable: yesOrNoParam().describe('Only those that could succeed another time, or could not.'),
         limit: limitParam(MAX_LISTED, LISTED),
         cursor: cursorParam(),
