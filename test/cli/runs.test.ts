@@ -61,6 +61,7 @@ test('a run is submitted, followed to its end, told, listed, and searched', asyn
     id,
     kind: 'embedding',
     runpod_job_id: expect.any(String),
+    shards: null,
     collections: ['first'],
   });
   expect(lines.at(-1)).toMatchObject({
