@@ -11,6 +11,7 @@ const STOP_METRICS = ['val_accuracy', 'val_f1', 'val_loss'] as const;
 
 const LOSSES = ['label_smoothing', 'cross_entropy', 'focal', 'arcface', 'cosface', 'circle', 'poly'] as const;
 const SCHEDULERS = ['cosine_warmup', 'cosine', 'onecycle', 'step', 'plateau'] as const;
+export const DEFAULT_IMAGE_SIDE = 224;
 const MAX_EPOCHS = 10_000;
 const MAX_BATCH_SIZE = 1_024;
 const MAX_SEED = 2 ** 32 - 1;
@@ -47,7 +48,7 @@ export const TRAINING_CONFIG = z.object(
   {
     model_name: oneOf(BACKBONE_NAMES).default('vit_base_patch16_224').describe('The model to start from.'),
     image_size: wholeNumber(32, 1_024)
-      .default(224)
+      .default(DEFAULT_IMAGE_SIDE)
       .describe('Pixels of a side that the model sees. A file that fixes another size keeps its own.'),
     strategy: oneOf(STRATEGIES)
       .default('auto')

@@ -30,7 +30,7 @@ export function placeOf(
   if (runId === undefined) {
     const supabase = optionalSupabase(keys, settings);
     const database = supabase && createDatabase({ ...supabase, patienceMs });
-    const sign = createSigner(database);
+    const sign = createSigner(database, 'supabase_key');
     return { runId: randomUUID(), hasRow: false, database, sign, artefacts: OUTPUT_STORE };
   }
   const database = createDatabase({ ...resolveSupabase(keys, settings, 'supabase_key'), patienceMs });

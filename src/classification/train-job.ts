@@ -4,7 +4,7 @@ import { createModelHub, hubOptions } from '../model/hub/hub.ts';
 import { createTrainer } from '../training/create-trainer.ts';
 import { checkpointUploads, type CheckpointUploads } from './checkpoint-uploads.ts';
 import { dataKeyOf } from './data-key.ts';
-import type { TrainingConfig } from './input-config.ts';
+import { DEFAULT_IMAGE_SIDE, type TrainingConfig } from './input-config.ts';
 import type { ClassificationInput } from './input.ts';
 import type { RunPlace } from './place.ts';
 import type { PreparedData } from './prepare-data.ts';
@@ -40,6 +40,9 @@ export async function backboneOf({ input, tools, log, warn, signal }: BackboneOp
     signal,
     log,
   });
+  // The default is what every job carries: nobody asked for it.
+  if (side !== backbone.side && side !== DEFAULT_IMAGE_SIDE)
+    warn(`image_size ${side} changes nothing: the file of ${name} takes pictures of ${backbone.side} pixels`);
   log.info(`[Model] ${backbone.name}: pictures of ${backbone.side} x ${backbone.side}`, {
     where: backbone.where,
   });

@@ -1,4 +1,4 @@
-import { takeWord } from '../api/runs/reconcile.ts';
+import { reconcile, takeWord } from '../api/runs/reconcile.ts';
 import { END_STATES } from '../api/runs/run-kinds.ts';
 import type { RunDetails } from '../api/runs/run-view.ts';
 import { sleep } from '../flow/time.ts';
@@ -19,7 +19,7 @@ export interface FollowOptions {
   place: Pick<Workplace, 'runs' | 'reader'>;
   io: Terminal;
   signal: AbortSignal;
-  /** Looks between two questions to RunPod. */
+  /** Looks between two questions to RunPod; not read of a divided run, whose jobs may be many. */
   looksForAsking?: number;
   /** Said where the run is left before its end. */
   whenLeft?: string;
@@ -38,7 +38,8 @@ export async function followRun(options: FollowOptions): Promise<number> {
   try {
     for (let look = 0; ; look += 1) {
       let run = await reader.read(id, signal);
-      if (look % looksForAsking === 0 && !hasEnded(run)) {
+      const isAsked = look % (run.shard_count === null ? looksForAsking : LOOKS_FOR_ASKING) === 0;
+      if (isAsked && !hasEnded(run)) {
         await askRunPod(place, run, signal);
         run = await reader.read(id, signal);
       }
@@ -69,21 +70,37 @@ async function tellEnd({ id, place, io, signal }: FollowOptions): Promise<number
   return run.status === 'completed' ? EXIT.ok : EXIT.runFailed;
 }
 
+type Place = FollowOptions['place'];
+
 /** What RunPod says of the run goes into its row. Where it does not answer, the row is all there is. */
-async function askRunPod(
-  { runs }: Pick<Workplace, 'runs'>,
-  { id, kind, runpod_job_id: jobId }: RunDetails,
-  signal: AbortSignal,
-  waitMs = 0,
-): Promise<void> {
+async function askRunPod(place: Place, run: RunDetails, signal: AbortSignal, waitMs = 0): Promise<void> {
+  const { runs } = place;
+  const { id, kind, runpod_job_id: jobId, shard_count: shards } = run;
   const endpoint = runs.endpoints[kind];
-  if (endpoint === undefined || jobId === null) return;
+  if (endpoint === undefined) return;
+  if (shards !== null) return askForShards(place, id, signal, waitMs);
+  if (jobId === null) return;
   try {
     const job = await endpoint.settled(jobId, waitMs, signal);
     if (job !== undefined) await takeWord(runs, kind, id, job);
   } catch (error) {
     signal.throwIfAborted();
     runs.log.warn('RunPod does not say how the run is', { error });
+  }
+}
+
+/** The jobs of a divided run are its shards'; its result comes behind all of theirs. */
+async function askForShards(
+  { runs, reader }: Place,
+  id: string,
+  signal: AbortSignal,
+  waitMs: number,
+): Promise<void> {
+  for (const until = performance.now() + waitMs; ;) {
+    const { failures } = await reconcile(runs, { signal });
+    const isOver = failures.length > 0 || (await reader.read(id, signal)).result !== null;
+    if (isOver || performance.now() >= until) return;
+    await sleep(LOOK_MS, signal);
   }
 }
 

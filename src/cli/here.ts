@@ -23,12 +23,20 @@ interface JobHere {
 
 const LOOK_MS = 50;
 
-/** Models and connections are opened by the first job. `id` is no endpoint's of RunPod. */
+/**
+ * One job after the other. Models and connections are opened by the first. Its id is no endpoint's of RunPod, and no other
+ * process's: only this one may say that it does not know a job.
+ */
 export function endpointHere(kind: RunKindName, settings: Settings, log: Log): EndpointHere {
   const jobs = new Map<string, JobHere>();
   let opened: ReturnType<typeof openHandler> | undefined;
+  let last = Promise.resolve();
 
   const run = async (job: JobHere, input: unknown): Promise<void> => {
+    if (job.stop.signal.aborted) {
+      job.state = { id: job.state.id, status: 'CANCELLED' };
+      return;
+    }
     try {
       const { handler } = await (opened ??= openHandler(kind, settings));
       job.state = { ...job.state, status: 'IN_PROGRESS' };
@@ -43,7 +51,7 @@ export function endpointHere(kind: RunKindName, settings: Settings, log: Log): E
   const status: Endpoint['status'] = (id) => Promise.resolve(jobs.get(id)?.state);
 
   return {
-    id: 'here',
+    id: `here-${randomUUID()}`,
     status,
     submit({ input }) {
       const id = randomUUID();
@@ -53,7 +61,7 @@ export function endpointHere(kind: RunKindName, settings: Settings, log: Log): E
         ended: Promise.resolve(),
       };
       jobs.set(id, job);
-      job.ended = run(job, input);
+      job.ended = last = last.then(() => run(job, input));
       return Promise.resolve(id);
     },
     async settled(id, waitMs, signal) {

@@ -10,10 +10,16 @@ export type SignPaths = (
   signal: AbortSignal,
 ) => Promise<(string | HandlerError)[]>;
 
-/** Addresses of stored files, in the order asked: one request a bucket. */
-export function createSigner(database: Database | undefined): SignPaths {
+/**
+ * Addresses of stored files, in the order asked: one request a bucket.
+ * @param keyName of the database's key in the job's input, for what is said where there is no database
+ */
+export function createSigner(
+  database: Database | undefined,
+  keyName: 'supabase_service_key' | 'supabase_key' = 'supabase_service_key',
+): SignPaths {
   return async (storages, signal) => {
-    if (database === undefined) return storages.map(noDatabase);
+    if (database === undefined) return storages.map((storage) => noDatabase(storage, keyName));
     const places = storages.map((storage, i) => ({ ...storage, i }));
     const signed: (string | HandlerError)[] = [];
     await Promise.all(
@@ -40,9 +46,9 @@ export function signImages(
     );
 }
 
-function noDatabase({ bucket, path }: StoredFile): ImageError {
+function noDatabase({ bucket, path }: StoredFile, keyName: string): ImageError {
   return new ImageError(
     'storage_not_found',
-    `${bucket}/${path} lies in Supabase storage, and no Supabase is configured: give supabase_url and supabase_service_key`,
+    `${bucket}/${path} lies in Supabase storage, and no Supabase is configured: give supabase_url and ${keyName}`,
   );
 }

@@ -4,6 +4,8 @@ export interface HeartbeatOptions {
   ping: string;
   headers: Record<string, string>;
   intervalMs: number;
+  /** Ids of jobs that are held already. */
+  held: readonly string[];
 }
 
 export type ToHeartbeat = { type: 'held'; id: string } | { type: 'released'; id: string };

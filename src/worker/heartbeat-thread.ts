@@ -6,9 +6,9 @@ import { createDirectHttp } from '../http/direct.ts';
 import type { FromHeartbeat, HeartbeatOptions, ToHeartbeat } from './heartbeat-messages.ts';
 import { withJobIds } from './protocol.ts';
 
-const { ping, headers, intervalMs } = workerData as HeartbeatOptions;
+const { ping, headers, intervalMs, held: before } = workerData as HeartbeatOptions;
 const http = createDirectHttp();
-const held = new Set<string>();
+const held = new Set(before);
 let failing = false;
 
 function send(message: FromHeartbeat): void {

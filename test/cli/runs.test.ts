@@ -146,10 +146,13 @@ test('a dry run prints the input, and writes nothing', async () => {
 test('a run goes on in this process, without RunPod', async () => {
   const { RUNPOD_API_KEY: _, RUNPOD_ENDPOINT_EMBEDDING: __, ...stores } = env;
   const here = { ...stores, ALLOW_PRIVATE_HOSTS: '1', HF_HUB_OFFLINE: '1', BATCH_SIZE: '4' };
-  const { code, stdout, stderr } = await runCli([...extract('here'), '--here'], { env: here });
+  const { code, stdout, stderr } = await runCli([...extract('here'), '--here', '--shards=2'], { env: here });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  // Divided, its jobs run one after the other, and the run is told as one.
   expect(jsonLines(stdout).at(-1)).toMatchObject({
     status: 'completed',
+    progress: { done: PRODUCTS, total: PRODUCTS },
+    shards: [{ status: 'completed' }, { status: 'completed' }],
     result: { processed_count: PRODUCTS },
   });
   expect(await imagesIn(cloud, 'here')).toHaveLength(PRODUCTS);

@@ -117,3 +117,16 @@ test('a model without weights in timm is the one that is meant, with a warning; 
   expect(output.error).toMatch(/the model 'tf_efficientnetv2_s' is not here/);
   expect(output.warnings).toEqual(['efficientnetv2_s has no trained weights: tf_efficientnetv2_s is used']);
 });
+
+test('a size of pictures that a file does not take is told, the default of every job is not', async () => {
+  const config = { ...CONFIG, model_name: 'resnet50', strategy: 'head', epochs: 1 };
+  const sized = async (more: object) => {
+    const { output } = await runTraining(cloud, { dataset_id: dataset.id, config: { ...config, ...more } });
+    expect(output).toMatchObject({ status: 'COMPLETED', model_info: { image_size: 32 } });
+    return output.warnings;
+  };
+  expect(await sized({ image_size: 64 })).toContain(
+    'image_size 64 changes nothing: the file of resnet50 takes pictures of 32 pixels',
+  );
+  expect((await sized({ image_size: 224 })).filter((text) => text.startsWith('image_size'))).toEqual([]);
+}, 120_000);

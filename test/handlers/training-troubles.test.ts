@@ -198,3 +198,15 @@ test('a run is cancelled while its trainer is made', async () => {
   expect(output.status).toBe('CANCELLED');
   expect(progress.map(({ stage }) => stage)).not.toContain('training');
 }, 120_000);
+
+test('the traceback in the row has the causes, and no secret that one of them quotes', async () => {
+  const cause = new Error('refused: apikey=sb_secret_of_somebody');
+  const handler = handlerWith({
+    createTrainer: () => Promise.reject(new ModelError('model_load_failed', 'no model', { cause })),
+  });
+  const { runId } = await runTraining(cloud, { dataset_id: dataset.id, config: CONFIG }, { handler });
+  const row = await runRow(cloud, runId);
+  expect(row).toMatchObject({ status: 'failed', error_message: 'no model' });
+  expect(row.error_traceback).toMatch(/caused by: Error: refused: apikey=\[redacted\]/);
+  expect(row.error_traceback).not.toContain('of_somebody');
+}, 120_000);

@@ -67,6 +67,9 @@ test('a path in storage needs Supabase: without, its picture alone fails', async
     status: 'COMPLETED',
     training_stats: { data: { broken: { images: 1, by_code: { storage_not_found: 1 } } } },
   });
+  expect(output.training_stats?.data.broken.first[0]?.message).toMatch(
+    /: give supabase_url and supabase_key$/,
+  );
 }, 120_000);
 
 test('what cannot be trained is in the output', async () => {

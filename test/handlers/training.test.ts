@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import sharp from 'sharp';
 
+import { readModel } from '../../src/onnx/codec.ts';
 import { startServer, type TestServer } from '../http/support.ts';
 import {
   addDataset,
@@ -183,6 +184,9 @@ describe('a run from its input to rows, bucket and webhook', () => {
 
 test('the exported file classifies new pictures through onnxruntime-node alone', async () => {
   const { bytes } = await objectOf(cloud, run.output.model_url ?? '');
+  const card = new Map(readModel(bytes).metadata.map(({ key, value }) => [key, value]));
+  expect(Number(card.get('temperature'))).toBe(run.output.metrics?.temperature);
+  expect(card.get('training_run_id')).toBe(run.runId);
   const session = await InferenceSession.create(bytes);
   const names = run.output.class_names ?? [];
   const [input = ''] = session.inputNames;

@@ -96,7 +96,9 @@ async function reconcileKind(pass: Pass): Promise<void> {
   for await (const page of rows.withoutResult(ended, signal)) {
     const keep = async (run: Run): Promise<null> => {
       const job = await endpoint.status(run.runpod_job_id ?? '', signal);
-      if (job !== undefined && (await keepResult(runs, kind, run, job))) done.results += 1;
+      // A row says its end a moment before its job has ended: what the job gives until then is progress.
+      const isOver = job !== undefined && verdictOf(kind, job) !== undefined;
+      if (isOver && (await keepResult(runs, kind, run, job))) done.results += 1;
       return null;
     };
     await drain(mapConcurrent(page, ASKED_AT_ONCE, keep, { signal }));

@@ -14,6 +14,11 @@ export const status = defineCommand({
     failures: { kind: 'flag', about: 'The images of the run that failed, and why.' },
     kind: { kind: 'text', about: 'Only runs of this kind.', values: ['embedding', 'classification'] },
     status: { kind: 'text', value: 'STATUS', about: 'Only runs in this state: running, failed, ...' },
+    parent: {
+      kind: 'text',
+      value: 'ID',
+      about: 'Only the shards of this run, which are not listed otherwise.',
+    },
     limit: { kind: 'count', about: `How many to list, up to ${MAX_LISTED}. Default: ${LISTED}.` },
   },
   examples: [
@@ -33,7 +38,8 @@ export const status = defineCommand({
     const place = openWorkplace();
     if (id === undefined) {
       const { listRuns } = await import('../../api/runs/run-view.ts');
-      const runs = await listRuns(place.database, { kind, status: state, limit, signal });
+      const parent = options.parent === undefined ? undefined : idOf('--parent', options.parent);
+      const runs = await listRuns(place.database, { kind, status: state, parent, limit, signal });
       io.result(runs, runTable(runs));
     } else if (failures === true) {
       const { tellFailures } = await import('../failures.ts');

@@ -185,6 +185,12 @@ describe('runs', () => {
     const { next_cursor: cursor } = body as { next_cursor: string };
     expect(await codes({ limit: 4, cursor })).toEqual(['timeout']);
 
+    const unusable = await Promise.all([
+      api.client.call('listFailures', { parameters: { id, code: 'http_404\0' } }),
+      api.client.call('retryFailedImages', { parameters: { id, max_failed_share: '' } }),
+    ]);
+    expect(unusable.map(({ status: refused }) => refused)).toEqual([422, 422]);
+
     const { status, body: retry } = await api.client.call('retryFailedImages', { parameters: { id } });
     expect([status, retry]).toMatchObject([202, { collections: ['training_demo'] }]);
     expect(runpod.requests.at(-1)?.body).toMatchObject({ input: { retry_failed_of: id } });

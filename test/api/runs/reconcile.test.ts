@@ -295,6 +295,17 @@ describe('results', () => {
   });
 });
 
+test('the result of a run whose row has ended before its job is kept when that has ended too', async () => {
+  const id = await addRun(supabase, 'embedding', { status: 'completed', runpod_job_id: 'j' });
+  await supabase.sql('update embedding_jobs set completed_at = now() where id = $1', [id]);
+  runpod.jobs.set('j', { id: 'j', status: 'IN_PROGRESS', output: { processed: 3, total: 7 } });
+  expect(await reconcile(runs)).toMatchObject({ results: 0, failures: [] });
+  expect((await rowOf(supabase, id)).result).toBeNull();
+  runpod.jobs.set('j', { id: 'j', status: 'COMPLETED', output: EMBEDDED });
+  expect(await reconcile(runs)).toMatchObject({ results: 1 });
+  expect((await rowOf(supabase, id)).result).toMatchObject(EMBEDDED);
+});
+
 describe("RunPod's word, unasked", () => {
   test('ends the run, whether its id was written or not', async () => {
     const job: RunPodJob = { id: 'j', status: 'FAILED', error: 'worker exited' };

@@ -34,8 +34,14 @@ const CANCELLED = answerSchema(
 );
 
 const byId = z.object({ id: uuid().describe('The run.') });
-const SHARE = { error: 'expected a number from 0 to 1' };
-const shareParam = () => z.coerce.number(SHARE).min(0, SHARE).max(1, SHARE).optional();
+const shareParam = () =>
+  z
+    .string()
+    .regex(/^(?:0(?:\.\d{1,9})?|1(?:\.0{1,9})?)$/, { error: 'expected a number from 0 to 1, such as 0.05' })
+    .transform(Number)
+    .optional();
+const codeParam = () =>
+  z.string().regex(/^[a-z0-9_]{1,100}$/, { error: 'expected a code, such as http_404' });
 const yesOrNoParam = () =>
   oneOf(['true', 'false'])
     .transform((value) => value === 'true')
@@ -125,7 +131,7 @@ export function jobRoutes({ database, runs, reader }: ApiParts): Route[] {
     shape: {
       params: byId,
       query: z.object({
-        code: z.string().min(1).max(100).optional().describe('Only with this code: docs/failure-codes.md.'),
+        code: codeParam().optional().describe('Only with this code: docs/failure-codes.md.'),
         retryable: yesOrNoParam().describe('Only those that could succeed another time, or could not.'),
         limit: limitParam(MAX_LISTED, LISTED),
         cursor: cursorParam(),
