@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 
 import { EXTRACTION_REQUESTS, planExtraction } from '../../src/api/index.ts';
 import { createLookup } from '../../src/api/plan/lookup.ts';
+import { sweepLeftovers } from '../../src/api/runs/leftovers.ts';
 import { retryFailed } from '../../src/api/runs/retry-failed.ts';
 import { submitExtraction } from '../../src/api/runs/submit.ts';
 import { DEMO_DIM } from '../../src/model/small/demo-descriptor.ts';
@@ -126,6 +127,21 @@ test('shards that fail together leave nothing serving, and run again they end it
   expect(await serving()).toBe(rebuildTarget(collection, id).fill);
   expect(await imagesIn(cloud, collection)).toHaveLength(PRODUCTS);
   expect(await rowOf(cloud.supabase, id)).toMatchObject({ status: 'completed', error_message: null });
+});
+
+test('where what failed shards had filled was removed, a retry of their run fills it again', async () => {
+  cloud.images.misbehave(framePath(7), { status: 404 });
+  const { id, jobs } = await submit({ max_failed_share: 0 });
+  for (const job of jobs) await run(job);
+  expect((await rowOf(cloud.supabase, id)).status).toBe('failed');
+  const { database } = cloud.supabase;
+  const { removed } = await sweepLeftovers({ database, store: cloud.qdrant.store });
+  expect(removed).toMatchObject([{ rebuildId: id }]);
+  cloud.images.recover(framePath(7));
+  expect(await retryFailed(runs, id)).toMatchObject({ id, shards: { count: 2, submitted: 2 } });
+  await Promise.all(submitted().map((job) => run(job)));
+  expect(await serving()).toBe(rebuildTarget(collection, id).fill);
+  expect(await imagesIn(cloud, collection)).toHaveLength(PRODUCTS);
 });
 
 test('a run that was cancelled goes on in another one, with all that was filled', async () => {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { StoreError } from '../../base/errors.ts';
 import { completeRebuilds, removeLeftovers, type Leftover } from '../../qdrant/rebuild/leftovers.ts';
 import type { VectorStore } from '../../qdrant/store.ts';
 import type { Database } from '../../supabase/database.ts';
@@ -40,10 +41,30 @@ export async function sweepLeftovers({ database, store, signal }: SweepOptions):
       signal,
     });
     if (row?.status !== 'failed' && row?.status !== 'cancelled') return false;
-    return !(await rebuildsUnderWay(database, signal)).has(rebuildId);
+    if ((await rebuildsUnderWay(database, signal)).has(rebuildId)) return false;
+    await undoShards(database, rebuildId, signal);
+    return true;
   };
   const completed = await completeRebuilds({ store, signal });
   return { completed, removed: await removeLeftovers({ store, signal, isOver }) };
+}
+
+/** Shards that have filled their part are to fill it again, when their run is retried: told before it is removed. */
+async function undoShards(database: Database, whole: string, signal?: AbortSignal): Promise<void> {
+  try {
+    await database.update({
+      table: 'embedding_jobs',
+      values: { status: 'failed', error_message: 'what the shard had filled was removed' },
+      filters: [
+        { column: 'parent_job_id', op: 'eq', value: whole },
+        { column: 'status', op: 'eq', value: 'completed' },
+      ],
+      signal,
+    });
+  } catch (error) {
+    // No run of such a database is divided.
+    if (!(error instanceof StoreError) || error.code !== 'supabase_missing_column') throw error;
+  }
 }
 
 /** Ids of the rebuilds that runs which have not ended are parts of. */
