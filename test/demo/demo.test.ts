@@ -11,16 +11,18 @@ import { z } from 'zod';
 
 import { createVectorStore } from '../../src/qdrant/store.ts';
 import { createDatabase } from '../../src/supabase/database.ts';
+import { putDrawnShelf } from '../support/drawn-shelf.ts';
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '..', '..');
 
-/** One folder for both commands: the shelf is drawn once. */
+/** One folder for both commands. */
 let folder: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'gpu-handlers-demo-'));
-});
+  await putDrawnShelf(folder);
+}, 240_000);
 
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
