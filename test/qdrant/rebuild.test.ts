@@ -347,6 +347,20 @@ test('what another alias names is not removed, and said', async () => {
   expect(said).toEqual([expect.stringContaining(`${name}_live`)]);
 });
 
+test('what an alias was set to by hand is not removed: it has a name of its own', async () => {
+  const plain = await served(store, 'a plain collection');
+  const name = await served(store, 'nothing');
+  await store.changeAliases(new Map([[name, plain]]));
+  await fill(store, [name], next, NEW);
+  const said: string[] = [];
+  const options = { parts: PARTS([name]), warn: (message: string) => said.push(message) };
+  await finishRebuild(finishOf(store, name, next, options));
+  await completeRebuilds({ store });
+  expect(await idsIn(store, name)).toEqual(NEW);
+  expect(await idsIn(store, plain)).toEqual(OLD);
+  expect(said).toEqual([expect.stringContaining(plain)]);
+});
+
 test('leftovers are found and removed where their rebuild is over; what serves, or is kept, is none', async () => {
   const [name, other] = [await served(store, 'an alias'), await served(store, 'an alias')];
   await fill(store, [name], keeping, NEW);

@@ -45,7 +45,7 @@ export async function finishRebuild(options: FinishOptions): Promise<Rebuilt[]> 
     const holders = await removeReplaced(target, { store, lateSignal });
     if (holders.length > 0)
       options.warn(
-        `what "${target.name}" stood for was not removed: "${holders.join('", "')}" is an alias of it`,
+        `what "${target.name}" stood for was not removed: it is "${holders.join('", "')}" too`,
       );
   }
   const after = await store.names(lateSignal);
