@@ -387,20 +387,23 @@ test('leftovers are found and removed where their rebuild is over; what serves, 
   expect(await idsIn(store, rebuildTarget(name, ID).kept)).toEqual(OLD);
 });
 
-test.each(['checked', 'name'] as const)('a leftover that gets its %s while its rows are asked stays', async (alias) => {
-  const name = await served(store, 'a plain collection');
-  await fill(store, [name], next, NEW);
-  const target = rebuildTarget(name, ID);
-  const isOver = async ({ collection }: { collection: string }): Promise<boolean> => {
-    if (collection !== target.fill) return false;
-    // Its worker has asked its row for the last time before that was cancelled, and goes on.
-    if (alias === 'name') await store.drop(name);
-    await store.changeAliases(new Map([[target[alias], target.fill]]));
-    return true;
-  };
-  expect(await removeLeftovers({ store, isOver })).toEqual([]);
-  expect(await idsIn(store, target.fill)).toEqual(NEW);
-});
+test.each(['checked', 'name'] as const)(
+  'a leftover that gets its %s while its rows are asked stays',
+  async (alias) => {
+    const name = await served(store, 'a plain collection');
+    await fill(store, [name], next, NEW);
+    const target = rebuildTarget(name, ID);
+    const isOver = async ({ collection }: { collection: string }): Promise<boolean> => {
+      if (collection !== target.fill) return false;
+      // Its worker has asked its row for the last time before that was cancelled, and goes on.
+      if (alias === 'name') await store.drop(name);
+      await store.changeAliases(new Map([[target[alias], target.fill]]));
+      return true;
+    };
+    expect(await removeLeftovers({ store, isOver })).toEqual([]);
+    expect(await idsIn(store, target.fill)).toEqual(NEW);
+  },
+);
 
 test('a strict server, which counts nothing exactly: its points are counted one by one', async () => {
   const name = await served(store, 'an alias');

@@ -44,9 +44,7 @@ export async function finishRebuild(options: FinishOptions): Promise<Rebuilt[]> 
   for (const target of targets) {
     const holders = await removeReplaced(target, { store, lateSignal });
     if (holders.length > 0)
-      options.warn(
-        `what "${target.name}" stood for was not removed: it is "${holders.join('", "')}" too`,
-      );
+      options.warn(`what "${target.name}" stood for was not removed: it is "${holders.join('", "')}" too`);
   }
   const after = await store.names(lateSignal);
   // Of two that switched in the same moment, the earlier has not served.
