@@ -177,6 +177,8 @@ export function openRunRows({ database, kind, warn }: RunRowsOptions): RunRows {
         completed_at: null,
         result: null,
         shard_filled: null,
+        // A worker that was given up for dead, and is not, stops at its next write.
+        lease_holder: null,
         // Whoever looks after runs counts from here.
         created_at: new Date().toISOString(),
       };
