@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 
@@ -153,6 +154,21 @@ describe('jobs that RunPod does not take', () => {
     expect(submitted().length).toBeLessThan(20);
   });
 
+  test('no shard is left behind where RunPod took one late, behind several that it did not take', async () => {
+    let asked = 0;
+    runpod.answer = async ({ path }) => {
+      if (path !== 'run') return undefined;
+      if ((asked += 1) <= 3) return { status: 400, body: { error: 'not now' } };
+      await setTimeout(500);
+      return undefined;
+    };
+    const { id, shards } = await submit({ shards: 20 });
+    const rows = await shardsOf(id);
+    const queued = rows.filter(({ status }) => status === 'queued');
+    expect(shards).toEqual({ count: 20, submitted: queued.length });
+    expect(new Set(statuses(rows))).toEqual(new Set(['queued', 'failed']));
+  });
+
   test('where the rows of shards are refused, the whole has failed, and nothing is submitted', async () => {
     await supabase.sql(`alter table embedding_jobs add constraint no_shards check (shard_index is null)`);
     await expect(submit()).rejects.toMatchObject({ code: 'supabase_constraint' });
@@ -239,7 +255,10 @@ describe('what failed is run again', () => {
     const { id } = await submit();
     const [, shard] = await shardsOf(id);
     const before = submitted().find(({ job_id }) => job_id === shard?.id);
-    await set(shard?.id, `status = 'failed', error_message = 'the store stayed away'`);
+    await set(
+      shard?.id,
+      `status = 'failed', error_message = 'the store stayed away', lease_holder = 'earlier/1'`,
+    );
     const again = await retryFailed(runs, String(shard?.id));
     expect(again).toMatchObject({
       id: shard?.id,
@@ -249,7 +268,13 @@ describe('what failed is run again', () => {
     expect(submitted()).toHaveLength(5);
     expect(submitted().at(-1)).toEqual(before);
     const row = await rowOf(supabase, String(shard?.id));
-    expect(row).toMatchObject({ status: 'queued', error_message: null, completed_at: null });
+    // Its old worker, should it be alive, has no right to write any more.
+    expect(row).toMatchObject({
+      status: 'queued',
+      error_message: null,
+      completed_at: null,
+      lease_holder: null,
+    });
     expect(row.runpod_job_id).not.toBe(shard?.runpod_job_id);
     // Its old job has nothing more to say of it.
     runpod.jobs.set(String(shard?.runpod_job_id), { id: shard?.runpod_job_id, status: 'FAILED' });
