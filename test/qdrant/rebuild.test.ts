@@ -226,6 +226,16 @@ describe('it is not switched, and what served serves', () => {
     expect((await store.aliases()).get(fresh)).toBe(rebuildTarget(fresh, OTHER_ID).fill);
   });
 
+  test('where all images failed, over all parts and names, though nothing served', async () => {
+    const names = [await served(store, 'nothing'), await served(store, 'nothing')];
+    await fill(store, names, next, []);
+    const failed = new Map(names.map((name) => [name, { points: 0, failed: 3 }]));
+    await expect(
+      finishRebuild(finishOf(store, names, next, { parts: failed, maxFailedShare: 1 })),
+    ).rejects.toMatchObject({ code: 'all_images_failed' });
+    expect([...(await store.aliases()).keys()].filter((alias) => names.includes(alias))).toEqual([]);
+  });
+
   test.each([
     [4, 0.01, 1, true],
     [4, 0.01, 2, false],
