@@ -265,6 +265,14 @@ describe('it is not switched, and what served serves', () => {
     expect((await store.names()).collections).toContain(name);
   });
 
+  test('where a plain collection has got another alias meanwhile, which would be lost with it', async () => {
+    const name = await served(store, 'a plain collection');
+    await fill(store, [name], next, NEW);
+    await store.changeAliases(new Map([[`${name}_live`, name]]));
+    expect(await refused(name, 'collection_in_use')).toContain(`${name}_live`);
+    expect(await idsIn(store, `${name}_live`)).toEqual(OLD);
+  });
+
   test('where another rebuild has been faster: that one serves', async () => {
     for (const kind of KINDS) {
       const name = await served(store, kind);

@@ -1,5 +1,5 @@
 import { HandlerError } from '../../base/errors.ts';
-import { refuseChanged } from './begin.ts';
+import { refuseChanged, refuseHeld } from './begin.ts';
 import { rebuildTarget, replacedBy, type Rebuild } from './names.ts';
 import { removeReplaced, switchTargets, type SwitchOptions } from './switch.ts';
 import { verifyFill, type FilledPart, type VerifyOptions } from './verify.ts';
@@ -23,8 +23,9 @@ export interface Rebuilt {
  * The end of a rebuild, when nothing writes to it any more: what was filled is counted and looked at, the names are
  * switched to it, all at once, and what they stood for is removed or kept. It may be called again, by whoever goes on
  * after a death at any point, and ends in the same state.
- * @throws HandlerError `all_images_failed`, `too_many_failed`, `rebuild_unverified`, `collection_changed`: then nothing was switched, what
- * served serves, and what was filled is left; StoreError, or a signal's reason: call it again.
+ * @throws HandlerError `all_images_failed`, `too_many_failed`, `rebuild_unverified`, `collection_changed`,
+ * `collection_in_use`: then nothing was switched, what served serves, and what was filled is left; StoreError, or a
+ * signal's reason: call it again.
  */
 export async function finishRebuild(options: FinishOptions): Promise<Rebuilt[]> {
   const { store, rebuild, parts, signal, lateSignal = signal } = options;
@@ -40,7 +41,10 @@ export async function finishRebuild(options: FinishOptions): Promise<Rebuilt[]> 
   if (waiting.length > 0) {
     // Verifying takes a while: somebody may have switched meanwhile.
     const now = await store.names(signal);
-    for (const target of waiting) refuseChanged(now, target);
+    for (const target of waiting) {
+      refuseChanged(now, target);
+      refuseHeld(now, target.name);
+    }
     await switchTargets(waiting, { ...options, lateSignal });
   }
   for (const target of targets) {
