@@ -186,7 +186,7 @@ async function endRun(runs: Runs, kind: RunKindName, run: Run, end: RunEnd): Pro
 
 async function keepResult(runs: Runs, kind: RunKindName, run: Run, job: RunPodJob): Promise<boolean> {
   const { id } = run;
-  const kept = await runs.rows[kind].keepResult(id, resultOf(job));
+  const kept = await runs.rows[kind].keepResult(run, resultOf(job));
   const part = run.parent_job_id != null ? 'shard' : run.shard_count != null ? 'whole' : undefined;
   if (kept) await runs.onResult?.({ kind, id, part }, job);
   return kept;

@@ -282,6 +282,21 @@ describe('what failed is run again', () => {
     expect((await rowOf(supabase, String(shard?.id))).status).toBe('queued');
   });
 
+  test('while results are read: what came of the old job is not kept as what came of the new one', async () => {
+    const { id } = await submit();
+    const [shard] = await shardsOf(id);
+    await set(shard?.id, `status = 'failed', completed_at = now()`);
+    const job = String(shard?.runpod_job_id);
+    runpod.jobs.set(job, { id: job, status: 'FAILED', error: 'the store stayed away' });
+    runpod.answer = async ({ path }) => {
+      if (path !== `status/${job}`) return undefined;
+      await retryFailed(runs, String(shard?.id));
+      return undefined;
+    };
+    await reconcile(runs);
+    expect(await rowOf(supabase, String(shard?.id))).toMatchObject({ status: 'queued', result: null });
+  });
+
   test('all failed shards of the whole, and then it runs', async () => {
     const { id } = await submit();
     const rows = await shardsOf(id);
