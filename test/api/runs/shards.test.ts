@@ -8,7 +8,7 @@ import { createMetrics } from '../../../src/api/metrics/metrics.ts';
 import { connectEndpoint } from '../../../src/api/runpod/endpoint.ts';
 import { cancelRun } from '../../../src/api/runs/cancel.ts';
 import { listFailures } from '../../../src/api/runs/failures.ts';
-import { reconcile } from '../../../src/api/runs/reconcile.ts';
+import { reconcile, takeWord } from '../../../src/api/runs/reconcile.ts';
 import { retryFailed } from '../../../src/api/runs/retry-failed.ts';
 import { createRunReader, listRuns } from '../../../src/api/runs/run-view.ts';
 import { submitExtraction, type SubmittedRun } from '../../../src/api/runs/submit.ts';
@@ -295,6 +295,19 @@ describe('what failed is run again', () => {
     };
     await reconcile(runs);
     expect(await rowOf(supabase, String(shard?.id))).toMatchObject({ status: 'queued', result: null });
+  });
+
+  test('what RunPod calls late, of the old job, is no word on the new one', async () => {
+    const { id } = await submit();
+    const [shard] = await shardsOf(id);
+    const [shardId, job] = [String(shard?.id), String(shard?.runpod_job_id)];
+    await set(shardId, `status = 'failed'`);
+    runpod.answer = async ({ path }) => {
+      if (path === 'run') await takeWord(runs, 'embedding', shardId, { id: job, status: 'FAILED' });
+      return undefined;
+    };
+    await retryFailed(runs, shardId);
+    expect(await rowOf(supabase, shardId)).toMatchObject({ status: 'queued', result: null });
   });
 
   test('all failed shards of the whole, and then it runs', async () => {
