@@ -41,6 +41,11 @@ function rebuildIssues(input: Fields): InputIssue[] {
     refuse('retry_failed_of', 'is given beside rebuild, which needs all images; rebuild.id goes on with one');
   if (source?.append_only_new === true)
     refuse('source_config.append_only_new', 'is true beside rebuild, which fills a new collection');
+  if (source?.shard !== undefined && input.rebuild.switch)
+    refuse(
+      'rebuild.switch',
+      'is true beside source_config.shard; expected false, as a part is not to replace the whole',
+    );
   const named: [string, string | undefined][] = [
     ['collection_name', input.collection_name],
     ['source_config.product_collection', source?.product_collection],

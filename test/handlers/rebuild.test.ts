@@ -419,6 +419,8 @@ test.each<[string, Row]>([
   ['retry_failed_of', { retry_failed_of: productId(1) }],
   ['collection_name', { collection_name: 'x'.repeat(201) }],
   ['rebuild.max_failed_share', { rebuild: { max_failed_share: 2 } }],
+  // Its job would say that it is completed, and nobody would switch.
+  ['rebuild.switch', { source_config: { type: 'products', shard: { index: 0, of: 1 } } }],
 ])('%s is refused beside it', async (key, more) => {
   const input = { collection_name: 'c', source_config: { type: 'products' }, rebuild: {}, ...more };
   await expect(runJob(cloud, input, { row: null, handler })).rejects.toMatchObject({

@@ -135,7 +135,7 @@ test('where what failed shards had filled was removed, a retry of their run fill
   for (const job of jobs) await run(job);
   expect((await rowOf(cloud.supabase, id)).status).toBe('failed');
   const { database } = cloud.supabase;
-  const { removed } = await sweepLeftovers({ database, store: cloud.qdrant.store });
+  const { removed } = await sweepLeftovers({ database, store: cloud.qdrant.store, settlingMs: 0 });
   expect(removed).toMatchObject([{ rebuildId: id }]);
   cloud.images.recover(framePath(7));
   expect(await retryFailed(runs, id)).toMatchObject({ id, shards: { count: 2, submitted: 2 } });

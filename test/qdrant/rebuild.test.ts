@@ -226,6 +226,16 @@ describe('it is not switched, and what served serves', () => {
     expect((await store.aliases()).get(fresh)).toBe(rebuildTarget(fresh, OTHER_ID).fill);
   });
 
+  test('where all images failed, over all parts and names, though nothing served', async () => {
+    const names = [await served(store, 'nothing'), await served(store, 'nothing')];
+    await fill(store, names, next, []);
+    const failed = new Map(names.map((name) => [name, { points: 0, failed: 3 }]));
+    await expect(
+      finishRebuild(finishOf(store, names, next, { parts: failed, maxFailedShare: 1 })),
+    ).rejects.toMatchObject({ code: 'all_images_failed' });
+    expect([...(await store.aliases()).keys()].filter((alias) => names.includes(alias))).toEqual([]);
+  });
+
   test.each([
     [4, 0.01, 1, true],
     [4, 0.01, 2, false],
@@ -253,6 +263,14 @@ describe('it is not switched, and what served serves', () => {
     await expect(finishRebuild(finishOf(store, name, keeping, given))).rejects.toThrow('cancelled');
     expect(await idsIn(store, name)).toEqual(OLD);
     expect((await store.names()).collections).toContain(name);
+  });
+
+  test('where a plain collection has got another alias meanwhile, which would be lost with it', async () => {
+    const name = await served(store, 'a plain collection');
+    await fill(store, [name], next, NEW);
+    await store.changeAliases(new Map([[`${name}_live`, name]]));
+    expect(await refused(name, 'collection_in_use')).toContain(`${name}_live`);
+    expect(await idsIn(store, `${name}_live`)).toEqual(OLD);
   });
 
   test('where another rebuild has been faster: that one serves', async () => {
@@ -347,6 +365,20 @@ test('what another alias names is not removed, and said', async () => {
   expect(said).toEqual([expect.stringContaining(`${name}_live`)]);
 });
 
+test('what an alias was set to by hand is not removed: it has a name of its own', async () => {
+  const plain = await served(store, 'a plain collection');
+  const name = await served(store, 'nothing');
+  await store.changeAliases(new Map([[name, plain]]));
+  await fill(store, [name], next, NEW);
+  const said: string[] = [];
+  const options = { parts: PARTS([name]), warn: (message: string) => said.push(message) };
+  await finishRebuild(finishOf(store, name, next, options));
+  await completeRebuilds({ store });
+  expect(await idsIn(store, name)).toEqual(NEW);
+  expect(await idsIn(store, plain)).toEqual(OLD);
+  expect(said).toEqual([expect.stringContaining(plain)]);
+});
+
 test('leftovers are found and removed where their rebuild is over; what serves, or is kept, is none', async () => {
   const [name, other] = [await served(store, 'an alias'), await served(store, 'an alias')];
   await fill(store, [name], keeping, NEW);
@@ -372,6 +404,24 @@ test('leftovers are found and removed where their rebuild is over; what serves, 
   expect(collections.has(rebuildTarget(name, OTHER_ID).fill)).toBe(true);
   expect(await idsIn(store, rebuildTarget(name, ID).kept)).toEqual(OLD);
 });
+
+test.each(['checked', 'name'] as const)(
+  'a leftover that gets its %s while its rows are asked stays',
+  async (alias) => {
+    const name = await served(store, 'a plain collection');
+    await fill(store, [name], next, NEW);
+    const target = rebuildTarget(name, ID);
+    const isOver = async ({ collection }: { collection: string }): Promise<boolean> => {
+      if (collection !== target.fill) return false;
+      // Its worker has asked its row for the last time before that was cancelled, and goes on.
+      if (alias === 'name') await store.drop(name);
+      await store.changeAliases(new Map([[target[alias], target.fill]]));
+      return true;
+    };
+    expect(await removeLeftovers({ store, isOver })).toEqual([]);
+    expect(await idsIn(store, target.fill)).toEqual(NEW);
+  },
+);
 
 test('a strict server, which counts nothing exactly: its points are counted one by one', async () => {
   const name = await served(store, 'an alias');

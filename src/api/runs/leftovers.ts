@@ -10,7 +10,12 @@ export interface SweepOptions {
   database: Database;
   store: VectorStore;
   signal?: AbortSignal | undefined;
+  /** Milliseconds since a run has ended, in which its worker may not know yet and switch; ten minutes by default. */
+  settlingMs?: number | undefined;
 }
+
+/** Above how long a worker tries a switch that has begun. */
+const SETTLING_MS = 10 * 60_000;
 
 export interface Swept {
   /** Names that led nowhere, as their worker has died between removing a plain collection and its alias. */
@@ -18,31 +23,36 @@ export interface Swept {
   removed: Leftover[];
 }
 
-const STATE = z.object({ status: z.string() });
-const UNFINISHED = z.object({
+const STATE = z.object({ status: z.string(), created_at: z.string(), completed_at: z.string().nullable() });
+const GOING_ON = z.object({
   id: z.string(),
   extraction_config: z
-    .object({ input: z.object({ rebuild: z.object({ id: z.string() }) }) })
+    .object({ input: z.object({ rebuild: z.object({ id: z.string().toLowerCase() }) }) })
     .nullable()
     .catch(null),
 });
 
 /**
- * Ends what dead workers have left half done, and removes what rebuilds have filled that have failed or were cancelled,
- * and that no run goes on with. Rebuilds of which no row tells are left alone. A retry of such a run begins anew.
+ * Ends what dead workers have left half done, and removes what rebuilds have filled that have failed or were cancelled
+ * a while ago, and that no run goes on with. Rebuilds of which no row tells are left alone. A retry of such a run begins
+ * anew.
  */
-export async function sweepLeftovers({ database, store, signal }: SweepOptions): Promise<Swept> {
+export async function sweepLeftovers(options: SweepOptions): Promise<Swept> {
+  const { database, store, signal, settlingMs = SETTLING_MS } = options;
   const isOver = async ({ rebuildId }: Leftover): Promise<boolean> => {
     const row = await database.find({
       table: 'embedding_jobs',
-      columns: 'status',
+      columns: Object.keys(STATE.shape).join(','),
       schema: STATE,
       filters: [{ column: 'id', op: 'eq', value: rebuildId }],
       signal,
     });
     if (row?.status !== 'failed' && row?.status !== 'cancelled') return false;
-    if ((await rebuildsUnderWay(database, signal)).has(rebuildId)) return false;
-    await undoShards(database, rebuildId, signal);
+    if (row.completed_at !== null && Date.now() - Date.parse(row.completed_at) < settlingMs) return false;
+    const going = { rebuildId, since: row.created_at };
+    if ((await goingOnWith(going, RUN_KINDS.embedding.unfinished, options)).length > 0) return false;
+    const retries = await goingOnWith(going, ['failed', 'cancelled'], options);
+    await undoShards([rebuildId, ...retries], options);
     return true;
   };
   const completed = await completeRebuilds({ store, signal });
@@ -50,13 +60,13 @@ export async function sweepLeftovers({ database, store, signal }: SweepOptions):
 }
 
 /** Shards that have filled their part are to fill it again, when their run is retried: told before it is removed. */
-async function undoShards(database: Database, whole: string, signal?: AbortSignal): Promise<void> {
+async function undoShards(wholes: readonly string[], { database, signal }: SweepOptions): Promise<void> {
   try {
     await database.update({
       table: 'embedding_jobs',
       values: { status: 'failed', error_message: 'what the shard had filled was removed' },
       filters: [
-        { column: 'parent_job_id', op: 'eq', value: whole },
+        { column: 'parent_job_id', op: 'in', value: wholes },
         { column: 'status', op: 'eq', value: 'completed' },
       ],
       signal,
@@ -67,18 +77,25 @@ async function undoShards(database: Database, whole: string, signal?: AbortSigna
   }
 }
 
-/** Ids of the rebuilds that runs which have not ended are parts of. */
-async function rebuildsUnderWay(database: Database, signal?: AbortSignal): Promise<Set<string>> {
+/** Runs in one of these states that go on with the rebuild of another run. */
+async function goingOnWith(
+  { rebuildId, since }: { rebuildId: string; since: string },
+  states: readonly string[],
+  { database, signal }: SweepOptions,
+): Promise<string[]> {
   const pages = database.pages({
     table: 'embedding_jobs',
-    columns: 'id,extraction_config',
-    schema: UNFINISHED,
-    filters: [{ column: 'status', op: 'in', value: RUN_KINDS.embedding.unfinished }],
+    columns: Object.keys(GOING_ON.shape).join(','),
+    schema: GOING_ON,
+    filters: [
+      { column: 'status', op: 'in', value: states },
+      { column: 'created_at', op: 'gte', value: since },
+    ],
     signal,
   });
-  const ids = new Set<string>();
-  for await (const page of pages) {
-    for (const { extraction_config: config } of page) if (config) ids.add(config.input.rebuild.id);
-  }
+  const ids: string[] = [];
+  for await (const page of pages)
+    for (const { id, extraction_config: config } of page)
+      if (config?.input.rebuild.id === rebuildId) ids.push(id);
   return ids;
 }

@@ -3,7 +3,7 @@ import { mapConcurrent } from '../../flow/streams.ts';
 import { every, type Ticker } from '../../flow/time.ts';
 import type { Endpoint, RunPodJob } from '../runpod/endpoint.ts';
 import { resultOf } from './result.ts';
-import { RUN_KIND_NAMES, type EndState, type RunKindName } from './run-kinds.ts';
+import { BEFORE, RUN_KIND_NAMES, type EndState, type RunKindName } from './run-kinds.ts';
 import type { Run, RunEnd } from './run-rows.ts';
 import type { Runs } from './runs.ts';
 import { FORGOTTEN, verdictOf } from './verdict.ts';
@@ -166,8 +166,10 @@ export async function takeWord(
   job: RunPodJob,
 ): Promise<'taken' | 'not this run'> {
   const run = await runs.rows[kind].find(id);
-  if (run === undefined || (run.runpod_job_id !== null && run.runpod_job_id !== job.id))
-    return 'not this run';
+  if (run === undefined) return 'not this run';
+  // A job of it that nobody has touched yet has no id in the row, and is looked at later.
+  const isIts = run.runpod_job_id === null ? run.status !== BEFORE : run.runpod_job_id === job.id;
+  if (!isIts) return 'not this run';
   const end = verdictOf(kind, job);
   if (end === undefined) return 'taken';
   await endRun(runs, kind, run, end);
@@ -186,7 +188,7 @@ async function endRun(runs: Runs, kind: RunKindName, run: Run, end: RunEnd): Pro
 
 async function keepResult(runs: Runs, kind: RunKindName, run: Run, job: RunPodJob): Promise<boolean> {
   const { id } = run;
-  const kept = await runs.rows[kind].keepResult(id, resultOf(job));
+  const kept = await runs.rows[kind].keepResult(run, resultOf(job));
   const part = run.parent_job_id != null ? 'shard' : run.shard_count != null ? 'whole' : undefined;
   if (kept) await runs.onResult?.({ kind, id, part }, job);
   return kept;

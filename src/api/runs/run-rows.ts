@@ -58,8 +58,8 @@ export interface RunRows {
   cancelShards(id: string): Promise<void>;
   /** A shard that has ended is as it was before it was submitted. False where it has not, or not any more. */
   takeBack(shard: Run): Promise<boolean>;
-  /** False where a result is kept already, or the database lacks the column. */
-  keepResult(id: string, result: Values): Promise<boolean>;
+  /** False where a result is kept already, the run was submitted anew, or the database lacks the column. */
+  keepResult(run: Pick<Run, 'id' | 'runpod_job_id'>, result: Values): Promise<boolean>;
 }
 
 export interface RunRowsOptions {
@@ -95,6 +95,11 @@ export function openRunRows({ database, kind, warn }: RunRowsOptions): RunRows {
     columns.write(all, (known) => read(Object.keys(known).join(',')));
   const isShardOf = (id: string): Filter => ({ column: 'parent_job_id', op: 'eq', value: id });
   const idIs = (id: string): Filter => ({ column: 'id', op: 'eq', value: id });
+  const jobIs = (id: string | null): Filter =>
+    id === null
+      ? { column: 'runpod_job_id', op: 'is_null' }
+      : { column: 'runpod_job_id', op: 'eq', value: id };
+  const hasEnded: Filter = { column: 'status', op: 'in', value: END_STATES };
   const isUnfinished: Filter = { column: 'status', op: 'in', value: kind.unfinished };
   const update = (values: Values, filters: readonly Filter[]): Promise<number> =>
     columns.write(values, (known) => database.update({ table, values: known, filters }));
@@ -155,11 +160,7 @@ export function openRunRows({ database, kind, warn }: RunRowsOptions): RunRows {
       await update(values, [idIs(id)]);
     },
     async end({ id, runpod_job_id: jobId }, end) {
-      const same: Filter =
-        jobId === null
-          ? { column: 'runpod_job_id', op: 'is_null' }
-          : { column: 'runpod_job_id', op: 'eq', value: jobId };
-      return (await update(ended(end), [idIs(id), isUnfinished, same])) > 0;
+      return (await update(ended(end), [idIs(id), isUnfinished, jobIs(jobId)])) > 0;
     },
     async endUnsubmitted(id, error) {
       const before: Filter = { column: 'status', op: 'eq', value: BEFORE };
@@ -177,19 +178,21 @@ export function openRunRows({ database, kind, warn }: RunRowsOptions): RunRows {
         completed_at: null,
         result: null,
         shard_filled: null,
+        // A worker that was given up for dead, and is not, stops at its next write.
+        lease_holder: null,
         // Whoever looks after runs counts from here.
         created_at: new Date().toISOString(),
       };
-      const hasEnded: Filter = { column: 'status', op: 'in', value: END_STATES };
       if ((await update(values, [idIs(id), hasEnded])) === 0) return false;
       await update({ result: null }, [idIs(whole ?? '')]);
       return true;
     },
-    async keepResult(id, result) {
+    async keepResult({ id, runpod_job_id: jobId }, result) {
       const none: Filter = { column: 'result', op: 'is_null' };
+      const filters = [idIs(id), jobIs(jobId), hasEnded, none];
       if (!keepsResults) return false;
       try {
-        return (await database.update({ table, values: { result }, filters: [idIs(id), none] })) > 0;
+        return (await database.update({ table, values: { result }, filters })) > 0;
       } catch (error) {
         missingResult(error);
         return false;

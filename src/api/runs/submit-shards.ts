@@ -98,8 +98,12 @@ export async function submitParts(
   const rows = runs.rows[KIND];
   let submitted = 0;
   const refusals: unknown[] = [];
+  const left: string[] = [];
   const submitOne = async (part: RunShard): Promise<true> => {
-    if (submitted === 0 && refusals.length >= REFUSED_AT_FIRST) return true;
+    if (submitted === 0 && refusals.length >= REFUSED_AT_FIRST) {
+      left.push(part.id);
+      return true;
+    }
     try {
       // Whoever cancelled the run meanwhile does not want it to begin.
       if ((await rows.find(part.id))?.status !== BEFORE) return true;
@@ -107,15 +111,13 @@ export async function submitParts(
       submitted += 1;
     } catch (error) {
       refusals.push(error);
+      left.push(part.id);
     }
     return true;
   };
   for await (const _ of mapConcurrent(parts, SUBMITTED_AT_ONCE, submitOne));
   const [refusal] = refusals;
-  if (submitted === 0 && refusal !== undefined) {
-    const ids = parts.map(({ id }) => id);
-    await rows.endUnsubmitted(ids, notSubmitted(refusal));
-    throw toHandlerError(refusal);
-  }
+  if (left.length > 0) await rows.endUnsubmitted(left, notSubmitted(refusal));
+  if (submitted === 0 && refusal !== undefined) throw toHandlerError(refusal);
   return { count: parts.length, submitted };
 }

@@ -22,7 +22,8 @@ export async function checkRebuild({ store, rebuild, names, signal }: BeginOptio
     if (there.aliases.get(name) === target.fill) continue;
     if (there.collections.has(target.fill)) refuseChanged(there, target);
     if (servingOf(there, name) !== null && !rebuild.replace) throw existing(name);
-    if (there.collections.has(name)) await refusePlain(there, name, { store, rebuild, signal });
+    refuseHeld(there, name);
+    if (there.collections.has(name)) await refuseUncopied(name, { store, rebuild, signal });
   }
 }
 
@@ -64,17 +65,21 @@ function existing(name: string): HandlerError {
   return new HandlerError('collection_exists', message);
 }
 
-/** A plain collection has to be removed before an alias can have its name. */
-async function refusePlain(
-  there: StoreNames,
+/**
+ * A plain collection has to be removed before an alias can have its name, and its other aliases would go with it.
+ * @throws HandlerError `collection_in_use` where it has some
+ */
+export function refuseHeld(there: StoreNames, name: string): void {
+  const others = there.collections.has(name) ? servedAs(there, name) : [];
+  if (others.length === 0) return;
+  const message = `collection "${name}" has to make way for an alias of its name, and is also what "${others.join('", "')}" names: remove that alias first`;
+  throw new HandlerError('collection_in_use', message);
+}
+
+async function refuseUncopied(
   name: string,
   { store, rebuild, signal }: Omit<BeginOptions, 'names'>,
 ): Promise<void> {
-  const others = servedAs(there, name);
-  if (others.length > 0) {
-    const message = `collection "${name}" has to make way for an alias of its name, and is also what "${others.join('", "')}" names: remove that alias first`;
-    throw new HandlerError('collection_in_use', message);
-  }
   if (!rebuild.keepReplaced) return;
   const shape = await store.inspect(name, signal);
   if (shape === null || shape.distance === 'Cosine') return;

@@ -1,4 +1,4 @@
-import type { VectorStore } from '../store.ts';
+import type { StoreNames, VectorStore } from '../store.ts';
 import { isMark, parseFill, rebuildTarget, servedAs, servingOf } from './names.ts';
 import { removeReplaced } from './switch.ts';
 
@@ -19,18 +19,20 @@ export interface LeftoverOptions {
 /** By the collection's name. What is kept on request is none: its name stands for it. */
 export async function findLeftovers({ store, signal }: LeftoverOptions): Promise<Leftover[]> {
   const there = await store.names(signal);
-  return [...there.collections].sort().flatMap((collection) => {
-    const fill = parseFill(collection);
-    if (fill === undefined || servedAs(there, collection).length > 0) return [];
-    // Found complete, while what it replaces was being removed: it may be the only one by now.
-    if (there.aliases.has(rebuildTarget(fill.name, fill.id).checked)) return [];
-    return [{ collection, name: fill.name, rebuildId: fill.id }];
-  });
+  return [...there.collections].sort().flatMap((collection) => leftoverOf(there, collection) ?? []);
+}
+
+function leftoverOf(there: StoreNames, collection: string): Leftover | undefined {
+  const fill = parseFill(collection);
+  if (fill === undefined || servedAs(there, collection).length > 0) return undefined;
+  // Found complete, while what it replaces was being removed: it may be the only one by now.
+  if (there.aliases.has(rebuildTarget(fill.name, fill.id).checked)) return undefined;
+  return { collection, name: fill.name, rebuildId: fill.id };
 }
 
 /**
  * Removes leftovers of rebuilds that nobody goes on with, and their notes; whoever knows the jobs says which. One that
- * a name has come to stand for since it was found stays.
+ * serves since it was found, or is about to, stays.
  * @returns those that were removed
  */
 export async function removeLeftovers({
@@ -42,7 +44,7 @@ export async function removeLeftovers({
   for (const leftover of await findLeftovers({ store, signal })) {
     if (!(await isOver(leftover))) continue;
     const { collection, name, rebuildId } = leftover;
-    if (servedAs(await store.names(signal), collection).length > 0) continue;
+    if (leftoverOf(await store.names(signal), collection) === undefined) continue;
     await store.drop(collection, signal);
     await store.changeAliases(new Map([[rebuildTarget(name, rebuildId).from, null]]), signal);
     removed.push(leftover);

@@ -1,6 +1,6 @@
 import type { VectorStore } from '../store.ts';
 import { copyCollection } from './copy.ts';
-import { replacedBy, servedAs, servingOf, type Rebuild, type RebuildTarget } from './names.ts';
+import { parseFill, replacedBy, servedAs, servingOf, type Rebuild, type RebuildTarget } from './names.ts';
 
 export interface SwitchOptions {
   store: VectorStore;
@@ -52,8 +52,9 @@ function keeping(names: { kept: string; from: string; before: string }): [string
 }
 
 /**
- * Removes what a switched target has replaced, and the note of it. What another alias names stays.
- * @returns the aliases that hold it
+ * Removes what a switched target has replaced, and the note of it. What another alias names stays, as does what no
+ * rebuild has filled: its own name is one that somebody may search by.
+ * @returns the names that hold it
  */
 export async function removeReplaced(
   target: RebuildTarget,
@@ -62,7 +63,7 @@ export async function removeReplaced(
   const there = await store.names(lateSignal);
   const replaced = replacedBy(there, target);
   if (replaced === null || servingOf(there, target.name) !== target.fill) return [];
-  const holders = servedAs(there, replaced);
+  const holders = [...servedAs(there, replaced), ...(parseFill(replaced) === undefined ? [replaced] : [])];
   if (holders.length === 0) await store.drop(replaced, lateSignal);
   await store.changeAliases(new Map([[target.from, null]]), lateSignal);
   return holders;

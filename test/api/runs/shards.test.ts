@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 
@@ -7,7 +8,7 @@ import { createMetrics } from '../../../src/api/metrics/metrics.ts';
 import { connectEndpoint } from '../../../src/api/runpod/endpoint.ts';
 import { cancelRun } from '../../../src/api/runs/cancel.ts';
 import { listFailures } from '../../../src/api/runs/failures.ts';
-import { reconcile } from '../../../src/api/runs/reconcile.ts';
+import { reconcile, takeWord } from '../../../src/api/runs/reconcile.ts';
 import { retryFailed } from '../../../src/api/runs/retry-failed.ts';
 import { createRunReader, listRuns } from '../../../src/api/runs/run-view.ts';
 import { submitExtraction, type SubmittedRun } from '../../../src/api/runs/submit.ts';
@@ -153,6 +154,21 @@ describe('jobs that RunPod does not take', () => {
     expect(submitted().length).toBeLessThan(20);
   });
 
+  test('no shard is left behind where RunPod took one late, behind several that it did not take', async () => {
+    let asked = 0;
+    runpod.answer = async ({ path }) => {
+      if (path !== 'run') return undefined;
+      if ((asked += 1) <= 3) return { status: 400, body: { error: 'not now' } };
+      await setTimeout(500);
+      return undefined;
+    };
+    const { id, shards } = await submit({ shards: 20 });
+    const rows = await shardsOf(id);
+    const queued = rows.filter(({ status }) => status === 'queued');
+    expect(shards).toEqual({ count: 20, submitted: queued.length });
+    expect(new Set(statuses(rows))).toEqual(new Set(['queued', 'failed']));
+  });
+
   test('where the rows of shards are refused, the whole has failed, and nothing is submitted', async () => {
     await supabase.sql(`alter table embedding_jobs add constraint no_shards check (shard_index is null)`);
     await expect(submit()).rejects.toMatchObject({ code: 'supabase_constraint' });
@@ -239,7 +255,10 @@ describe('what failed is run again', () => {
     const { id } = await submit();
     const [, shard] = await shardsOf(id);
     const before = submitted().find(({ job_id }) => job_id === shard?.id);
-    await set(shard?.id, `status = 'failed', error_message = 'the store stayed away'`);
+    await set(
+      shard?.id,
+      `status = 'failed', error_message = 'the store stayed away', lease_holder = 'earlier/1'`,
+    );
     const again = await retryFailed(runs, String(shard?.id));
     expect(again).toMatchObject({
       id: shard?.id,
@@ -249,12 +268,46 @@ describe('what failed is run again', () => {
     expect(submitted()).toHaveLength(5);
     expect(submitted().at(-1)).toEqual(before);
     const row = await rowOf(supabase, String(shard?.id));
-    expect(row).toMatchObject({ status: 'queued', error_message: null, completed_at: null });
+    // Its old worker, should it be alive, has no right to write any more.
+    expect(row).toMatchObject({
+      status: 'queued',
+      error_message: null,
+      completed_at: null,
+      lease_holder: null,
+    });
     expect(row.runpod_job_id).not.toBe(shard?.runpod_job_id);
     // Its old job has nothing more to say of it.
     runpod.jobs.set(String(shard?.runpod_job_id), { id: shard?.runpod_job_id, status: 'FAILED' });
     await reconcile(runs);
     expect((await rowOf(supabase, String(shard?.id))).status).toBe('queued');
+  });
+
+  test('while results are read: what came of the old job is not kept as what came of the new one', async () => {
+    const { id } = await submit();
+    const [shard] = await shardsOf(id);
+    await set(shard?.id, `status = 'failed', completed_at = now()`);
+    const job = String(shard?.runpod_job_id);
+    runpod.jobs.set(job, { id: job, status: 'FAILED', error: 'the store stayed away' });
+    runpod.answer = async ({ path }) => {
+      if (path !== `status/${job}`) return undefined;
+      await retryFailed(runs, String(shard?.id));
+      return undefined;
+    };
+    await reconcile(runs);
+    expect(await rowOf(supabase, String(shard?.id))).toMatchObject({ status: 'queued', result: null });
+  });
+
+  test('what RunPod calls late, of the old job, is no word on the new one', async () => {
+    const { id } = await submit();
+    const [shard] = await shardsOf(id);
+    const [shardId, job] = [String(shard?.id), String(shard?.runpod_job_id)];
+    await set(shardId, `status = 'failed'`);
+    runpod.answer = async ({ path }) => {
+      if (path === 'run') await takeWord(runs, 'embedding', shardId, { id: job, status: 'FAILED' });
+      return undefined;
+    };
+    await retryFailed(runs, shardId);
+    expect(await rowOf(supabase, shardId)).toMatchObject({ status: 'queued', result: null });
   });
 
   test('all failed shards of the whole, and then it runs', async () => {
