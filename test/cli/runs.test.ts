@@ -176,3 +176,15 @@ test('Ctrl+C ends a run that is run here, and its row', async () => {
   expect((await running.ended).code).toBe(130);
   expect((await rowOf(cloud.supabase, id)).status).toBe('cancelled');
 });
+
+test('a run that is run here, and whose output nobody reads any more, is cancelled: it is no longer run', async () => {
+  release = cloud.images.hold();
+  const running = startCli([...extract('unread'), '--here'], {
+    env: { ...env, ALLOW_PRIVATE_HOSTS: '1', HF_HUB_OFFLINE: '1', BATCH_SIZE: '4' },
+  });
+  const id = idIn({ stdout: await running.said(/\n/) });
+  running.process.stdout?.destroy();
+  const { code, stderr } = await running.ended;
+  expect({ code, stderr }).toEqual({ code: 141, stderr: expect.stringContaining('Cancelling the run\n') });
+  expect((await rowOf(cloud.supabase, id)).status).toBe('cancelled');
+});
