@@ -23,7 +23,7 @@ export function watchReader(): AbortSignal {
     if (error.code !== 'EPIPE') throw error;
   };
   process.stderr.on('error', onError);
-  process.stdout.on('error', (error) => {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     onError(error);
     gone.abort(new StoppedError('shutdown', 'nobody reads the output any more'));
   });

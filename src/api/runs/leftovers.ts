@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { StoreError } from '../../base/errors.ts';
-import { completeRebuilds, removeLeftovers, type Leftover } from '../../qdrant/rebuild/leftovers.ts';
+import { completeRebuilds, removeLeftovers, type Completed, type Leftover } from '../../qdrant/rebuild/leftovers.ts';
 import type { VectorStore } from '../../qdrant/store.ts';
 import type { Database } from '../../supabase/database.ts';
 import { RUN_KINDS } from './run-kinds.ts';
@@ -9,12 +9,12 @@ import { RUN_KINDS } from './run-kinds.ts';
 export interface SweepOptions {
   database: Database;
   store: VectorStore;
+  /** Changes nothing: only says what would be. */
+  dryRun?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
-export interface Swept {
-  /** Names that led nowhere, as their worker has died between removing a plain collection and its alias. */
-  completed: string[];
+export interface Swept extends Completed {
   removed: Leftover[];
 }
 
@@ -31,7 +31,7 @@ const UNFINISHED = z.object({
  * Ends what dead workers have left half done, and removes what rebuilds have filled that have failed or were cancelled,
  * and that no run goes on with. Rebuilds of which no row tells are left alone. A retry of such a run begins anew.
  */
-export async function sweepLeftovers({ database, store, signal }: SweepOptions): Promise<Swept> {
+export async function sweepLeftovers({ database, store, dryRun, signal }: SweepOptions): Promise<Swept> {
   const isOver = async ({ rebuildId }: Leftover): Promise<boolean> => {
     const row = await database.find({
       table: 'embedding_jobs',
@@ -42,11 +42,11 @@ export async function sweepLeftovers({ database, store, signal }: SweepOptions):
     });
     if (row?.status !== 'failed' && row?.status !== 'cancelled') return false;
     if ((await rebuildsUnderWay(database, signal)).has(rebuildId)) return false;
-    await undoShards(database, rebuildId, signal);
+    if (dryRun !== true) await undoShards(database, rebuildId, signal);
     return true;
   };
-  const completed = await completeRebuilds({ store, signal });
-  return { completed, removed: await removeLeftovers({ store, signal, isOver }) };
+  const completed = await completeRebuilds({ store, signal, dryRun });
+  return { ...completed, removed: await removeLeftovers({ store, signal, isOver, dryRun }) };
 }
 
 /** Shards that have filled their part are to fill it again, when their run is retried: told before it is removed. */
