@@ -1,4 +1,4 @@
-import { InputError, messageOf, toHandlerError } from '../base/errors.ts';
+import { InputError, messageOf, SettingsError, toHandlerError } from '../base/errors.ts';
 import { stopOnSignals } from '../worker/signals.ts';
 import type { AnyCall, Command } from './command.ts';
 import { COMMANDS } from './commands.ts';
@@ -88,6 +88,10 @@ function tell(thrown: unknown, command: Command | undefined, io: Terminal): numb
     );
   const text = issues?.map(({ key, message }) => `${key}: ${message}`).join('\n') ?? error.message;
   io.note(text);
+  if (error instanceof SettingsError)
+    io.note(
+      'Settings are environment variables, or lines of --settings FILE; gpu-handlers doctor looks at all',
+    );
   if (isUsage) io.note(`See gpu-handlers help${command === undefined ? '' : ` ${command.name}`}`);
   return isUsage ? EXIT.usage : EXIT.failed;
 }

@@ -141,7 +141,11 @@ test('a name that is nearly a setting is told, also where the right one stands t
   const { QDRANT_API_KEY: key, ...others } = healthy;
   const look = lookAtSettings({ ...others, QDRANT_API_KEYS: String(key), QDRANT_API_KEY: '', HF_TOKN: '' });
   expect(checkSettings(look)).toMatchObject([
-    { check: 'setting QDRANT_API_KEYS', status: 'warning', advice: expect.stringContaining('QDRANT_API_KEY') },
+    {
+      check: 'setting QDRANT_API_KEYS',
+      status: 'warning',
+      advice: expect.stringContaining('QDRANT_API_KEY'),
+    },
   ]);
 });
 
