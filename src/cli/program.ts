@@ -77,6 +77,9 @@ async function loadSettings(file: string): Promise<void> {
   }
 }
 
+/** What a service that is away, or does not take a key, is told as. */
+const OF_SERVICES = /_(unreachable|timeout|unauthorized)$/;
+
 function tell(thrown: unknown, command: Command | undefined, io: Terminal): number {
   const error = toHandlerError(thrown);
   const issues = error instanceof InputError ? error.issues : undefined;
@@ -92,6 +95,7 @@ function tell(thrown: unknown, command: Command | undefined, io: Terminal): numb
     io.note(
       'Settings are environment variables, or lines of --settings FILE; gpu-handlers doctor looks at all',
     );
+  else if (OF_SERVICES.test(error.code)) io.note('gpu-handlers doctor looks at every service');
   if (isUsage) io.note(`See gpu-handlers help${command === undefined ? '' : ` ${command.name}`}`);
   return isUsage ? EXIT.usage : EXIT.failed;
 }

@@ -99,6 +99,10 @@ test('where something is missing, it says what does without, and where it goes',
   });
   const unset = await runCli(['status']);
   expect(unset.stderr).toMatch(/SUPABASE_URL.*\n.*--settings FILE.*doctor/);
+  const refused = await runCli(['status'], {
+    env: { ...env, SUPABASE_SERVICE_ROLE_KEY: 'of another project' },
+  });
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/\n.* doctor .*\n$/) });
 });
 
 test('a state that there is not, and what chooses among runs beside one run, are typed wrong', async () => {
