@@ -65,7 +65,7 @@ async function embedAndStore(input: StoredInput, parts: JobParts): Promise<Embed
   const database = createDatabase({ ...credentials.supabase, ...retriesOf('supabase', parts) });
   const store = createVectorStore({ ...credentials.qdrant, ...retriesOf('qdrant', parts) });
   const targets = openTargets({ input, store });
-  const report = openReport({ input, database, targets, context, stats });
+  const report = openReport({ input, database, targets, context, stats, settleMs: tools.settleMs });
   const { log } = context;
   const { signal, skipped, warn, mark, resumed } = report;
   try {

@@ -6,7 +6,8 @@ import type { ImageRef } from './image-ref.ts';
 import type { SourceConfig } from './input.ts';
 import { pointIdOf } from './point-id.ts';
 import type { KeyedRows } from './products.ts';
-import { rangeFilters, type KeyRange } from './shard.ts';
+import { rangeFilters } from './range-filters.ts';
+import type { KeyRange } from './shard.ts';
 
 const CUTOUT = z.object({
   id: z.string(),

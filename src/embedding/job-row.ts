@@ -41,6 +41,8 @@ export interface JobRowOptions {
   onStopped: (reason: StoppedError) => void;
   log: Log;
   warn: (message: string) => void;
+  /** For how long after the start the API may still write its own state over ours. */
+  settleMs?: number;
 }
 
 const ERROR_MESSAGE_CHARS = 1_000;

@@ -6,7 +6,8 @@ import { prefetch } from '../flow/streams.ts';
 import type { Database, Filter } from '../supabase/database.ts';
 import type { SourceConfig } from './input.ts';
 import { addUnknown, type ListingTally } from './listing-tally.ts';
-import { isInRange, rangeFilters, type KeyRange } from './shard.ts';
+import { rangeFilters } from './range-filters.ts';
+import { isInRange, type KeyRange } from './shard.ts';
 
 const PRODUCT = z.object({
   id: z.string(),

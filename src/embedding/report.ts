@@ -26,6 +26,8 @@ export interface ReportOptions {
   targets: JobTargets;
   context: JobContext;
   stats: JobStats;
+  /** See `EmbeddingTools`. */
+  settleMs?: number | undefined;
 }
 
 /** Everything a job tells: its row, its cutouts' rows, its failures, its collections, its log lines, its output. */
@@ -74,7 +76,8 @@ export interface Report {
 const SETTLE_MS = 60_000;
 const SETTLE_STOPPED_MS = 5_000;
 
-export function openReport({ input, database, targets, context, stats }: ReportOptions): Report {
+export function openReport(options: ReportOptions): Report {
+  const { input, database, targets, context, stats, settleMs } = options;
   const { log } = context;
   const shard = input.source_config?.shard;
   const begun = performance.now();
@@ -191,6 +194,7 @@ export function openReport({ input, database, targets, context, stats }: ReportO
         onStopped: stop.stopWith,
         log,
         warn,
+        ...(settleMs !== undefined && { settleMs }),
       });
       await failureRows.clear();
       marker = createCutoutMarker({ database, embeddingModelId: modelId(), warn });

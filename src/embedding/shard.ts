@@ -2,7 +2,6 @@ import { z } from 'zod';
 
 import type { InputIssue } from '../base/errors.ts';
 import { uuid, wholeNumber } from '../job/fields.ts';
-import type { Filter } from '../supabase/database.ts';
 
 /** What one request adds as rows in one statement, and far more than an endpoint has workers. */
 export const MAX_SHARDS = 500;
@@ -82,13 +81,6 @@ function rangeIssues({ from, before }: KeyRange, { index, of }: Shard, name: str
   if (from !== undefined && before !== undefined && before < from)
     issues.push({ key: `${name}.before`, message: 'expected a uuid that is not below from' });
   return issues;
-}
-
-export function rangeFilters(column: string, { from, before }: KeyRange = {}): Filter[] {
-  const filters: Filter[] = [];
-  if (from !== undefined) filters.push({ column, op: 'gte', value: from });
-  if (before !== undefined) filters.push({ column, op: 'lt', value: before });
-  return filters;
 }
 
 /** For a uuid in lower case. */

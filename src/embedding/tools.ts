@@ -25,6 +25,8 @@ export interface EmbeddingTools extends AsyncDisposable {
   spans: JobSpans | undefined;
   /** How long Supabase and Qdrant may each be away before a job ends; two minutes by default. */
   patienceMs?: number;
+  /** For how long after a job's start whoever submitted it may still write over its row; two seconds by default. */
+  settleMs?: number;
   close(): Promise<void>;
 }
 

@@ -38,10 +38,14 @@ function typed(body: Body, above = ''): string[] {
     if (typeof value === 'boolean') return [value ? option : option.replace('--', '--no-')];
     if (key === 'product_filter')
       return Object.entries(value).flatMap(([column, is]) => [option, `${column}=${JSON.stringify(is)}`]);
-    if (typeof value === 'object' && Object.keys(value).length === 0)
-      return ['--set', `${option.slice('--'.length).replaceAll('-', '_')}=${JSON.stringify(value)}`];
-    if (Array.isArray(value)) return value.map((item) => `${option}=${String(item)}`);
-    if (typeof value === 'object') return typed(value as Body, `${above}${key.replaceAll('_', '-')}.`);
+    const asSet = ['--set', `${option.slice('--'.length).replaceAll('-', '_')}=${JSON.stringify(value)}`];
+    if (Array.isArray(value))
+      return value.length === 0 ? asSet : value.map((item) => `${option}=${String(item)}`);
+    if (typeof value === 'object') {
+      const inside = typed(value as Body, `${above}${key.replaceAll('_', '-')}.`);
+      // An object that says nothing is not the same as none.
+      return inside.length === 0 ? asSet : inside;
+    }
     if (typeof value === 'string' || typeof value === 'number') return [`${option}=${value}`];
     throw new TypeError(`how is ${typeof value} typed?`);
   });

@@ -261,6 +261,9 @@ describe('a platform that stops the worker', () => {
 });
 
 describe('states that the API writes over ours', () => {
+  const { settleMs: _, ...tools } = cloud.tools;
+  const settling = createEmbeddingHandler({ ...tools, limits });
+
   /** Runs the job; when it has written a state, and before it reads anything again, another one is written over it. */
   const runOverwritten = async (job: Halfway, seen: string, values: string): Promise<JobRun> => {
     await using proxy = await testProxy(cloud.supabase.url);
@@ -277,7 +280,7 @@ describe('states that the API writes over ours', () => {
       return undefined;
     };
     job.letOn();
-    const run = await runJob(cloud, { ...job.input, supabase_url: proxy.url }, { handler });
+    const run = await runJob(cloud, { ...job.input, supabase_url: proxy.url }, { handler: settling });
     expect(overwritten).toBe(true);
     return run;
   };

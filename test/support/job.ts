@@ -16,7 +16,7 @@ export interface JobCloud extends AsyncDisposable {
   supabase: TestSupabase;
   qdrant: { url: string; apiKey: string; store: VectorStore };
   images: TestImages;
-  tools: EmbeddingTools;
+  tools: EmbeddingTools & { settleMs: number };
   handler: EmbeddingHandler;
   /** The keys of a job's input that say where all this is. */
   credentials: Record<string, string>;
@@ -33,15 +33,14 @@ export async function startJobCloud(): Promise<JobCloud> {
   const started = new AsyncDisposableStack();
   const [supabase, qdrant, images] = await Promise.all([testSupabase(), testQdrant(), testImages()]);
   for (const part of [supabase, qdrant, images]) started.use(part);
-  const tools = started.adopt(
-    createEmbeddingTools({
-      ...readSettings(NO_HUB),
-      ALLOW_PRIVATE_HOSTS: true,
-      BATCH_SIZE,
-      INFERENCE_SESSIONS: 1,
-    }),
-    (t) => t.close(),
-  );
+  const settings = {
+    ...readSettings(NO_HUB),
+    ALLOW_PRIVATE_HOSTS: true,
+    BATCH_SIZE,
+    INFERENCE_SESSIONS: 1,
+  };
+  // Rows of tests are written before their jobs run: nobody writes over them late.
+  const tools = { ...started.adopt(createEmbeddingTools(settings), (t) => t.close()), settleMs: 0 };
   await supabase.sql(
     `insert into embedding_models (id, name, model_type, embedding_dim)
      values ('${MODEL_ID}', 'Demo', 'demo', 1)`,
