@@ -1,7 +1,12 @@
 import { z } from 'zod';
 
 import { StoreError } from '../../base/errors.ts';
-import { completeRebuilds, removeLeftovers, type Completed, type Leftover } from '../../qdrant/rebuild/leftovers.ts';
+import {
+  completeRebuilds,
+  removeLeftovers,
+  type Completed,
+  type Leftover,
+} from '../../qdrant/rebuild/leftovers.ts';
 import type { VectorStore } from '../../qdrant/store.ts';
 import type { Database } from '../../supabase/database.ts';
 import { RUN_KINDS } from './run-kinds.ts';
