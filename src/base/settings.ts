@@ -141,7 +141,7 @@ export interface SettingsLook {
   /** Without those that are wrong. */
   settings: Settings;
   faults: SettingFault[];
-  /** All variables that are set, whoever reads them. */
+  /** All variables that are set, whoever reads them; an empty one is not. */
   names: string[];
 }
 
@@ -149,7 +149,7 @@ export interface SettingsLook {
 export function lookAtSettings(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): SettingsLook {
-  const names = Object.keys(environment);
+  const names = Object.keys(environment).filter((name) => (environment[name]?.trim() ?? '') !== '');
   const present = Object.fromEntries(
     Object.keys(SETTINGS_SCHEMA.shape).flatMap((key) => {
       const value = environment[key]?.trim();

@@ -10,6 +10,7 @@ import { retryFailed } from './commands/retry-failed.ts';
 import { search } from './commands/search.ts';
 import { serve } from './commands/serve.ts';
 import { status } from './commands/status.ts';
+import { sweep } from './commands/sweep.ts';
 import { train } from './commands/train.ts';
 
 /** All commands, in the order in which they are told. */
@@ -20,6 +21,7 @@ export const COMMANDS: readonly Command[] = aboutCommands([
   cancel,
   retryFailed,
   reconcile,
+  sweep,
   search,
   serve,
   local,

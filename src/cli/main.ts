@@ -12,11 +12,6 @@ if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
 /** What a connection that failed has left behind (a timer of the SDK) is not worth waiting for. */
 const LINGER_MS = 100;
 
-// Whoever reads the output may have seen enough: `gpu-handlers status | head`.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
 const { runCommandLine } = await import('./program.ts');
 process.exitCode = await runCommandLine(process.argv.slice(2));
 setTimeout(() => process.exit(), LINGER_MS).unref();

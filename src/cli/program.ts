@@ -1,11 +1,11 @@
-import { InputError, messageOf, toHandlerError } from '../base/errors.ts';
+import { InputError, messageOf, SettingsError, toHandlerError } from '../base/errors.ts';
 import { stopOnSignals } from '../worker/signals.ts';
 import type { AnyCall, Command } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { EXIT } from './exit-codes.ts';
 import { commandHelp, describe, overview } from './help.ts';
 import { readCall, readCommand, type Typed } from './parse.ts';
-import { createTerminal, type Terminal } from './terminal.ts';
+import { createTerminal, watchReader, type Terminal } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
 
 const QUIET = { warn: () => undefined, error: () => undefined };
@@ -14,18 +14,20 @@ const QUIET = { warn: () => undefined, error: () => undefined };
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
   // Before anything is understood, errors are told as they would be then.
   let io = createTerminal(argv.includes('--json'));
+  const unread = watchReader();
   let command: Command | undefined;
   try {
     const typed = readCommand(argv, COMMANDS);
     io = createTerminal(typed.json);
     command = typed.command;
-    return await run(typed, io);
+    return await run(typed, io, unread);
   } catch (error) {
     return tell(error, command, io);
   }
 }
 
-async function run({ command, help, version, settingsFile, rest }: Typed, io: Terminal): Promise<number> {
+async function run(typed: Typed, io: Terminal, unread: AbortSignal): Promise<number> {
+  const { command, help, version, settingsFile, rest } = typed;
   if (version) {
     const { version: text } = await (await import('./version.ts')).ownPackage();
     io.result({ version: text }, text);
@@ -47,17 +49,22 @@ async function run({ command, help, version, settingsFile, rest }: Typed, io: Te
   if (settingsFile !== undefined) await loadSettings(settingsFile);
   return command.ownSignals
     ? ((await command.run({ ...call, io, signal: new AbortController().signal })) ?? EXIT.ok)
-    : runUntilSignal(command, { ...call, io });
+    : runUntilSignal(command, { ...call, io }, unread);
 }
 
 // The compiler leaves `import()` as it is written, `.ts` and all, in a function that has `using`: there is none in here.
-async function runUntilSignal(command: Command, call: Omit<AnyCall, 'signal'>): Promise<number> {
+async function runUntilSignal(
+  command: Command,
+  call: Omit<AnyCall, 'signal'>,
+  unread: AbortSignal,
+): Promise<number> {
   using stop = stopOnSignals(QUIET, { exit: (code) => process.exit(code) });
   try {
-    return (await command.run({ ...call, signal: stop.signal })) ?? EXIT.ok;
+    return (await command.run({ ...call, signal: AbortSignal.any([stop.signal, unread]) })) ?? EXIT.ok;
   } catch (error) {
-    if (stop.exitCode === undefined) throw error;
-    return stop.exitCode;
+    if (stop.exitCode !== undefined) return stop.exitCode;
+    if (unread.aborted) return EXIT.unread;
+    throw error;
   }
 }
 
@@ -70,6 +77,9 @@ async function loadSettings(file: string): Promise<void> {
   }
 }
 
+/** What a service that is away, or does not take a key, is told as. */
+const OF_SERVICES = /_(unreachable|timeout|unauthorized)$/;
+
 function tell(thrown: unknown, command: Command | undefined, io: Terminal): number {
   const error = toHandlerError(thrown);
   const issues = error instanceof InputError ? error.issues : undefined;
@@ -81,6 +91,11 @@ function tell(thrown: unknown, command: Command | undefined, io: Terminal): numb
     );
   const text = issues?.map(({ key, message }) => `${key}: ${message}`).join('\n') ?? error.message;
   io.note(text);
+  if (error instanceof SettingsError)
+    io.note(
+      'Settings are environment variables, or lines of --settings FILE; gpu-handlers doctor looks at all',
+    );
+  else if (OF_SERVICES.test(error.code)) io.note('gpu-handlers doctor looks at every service');
   if (isUsage) io.note(`See gpu-handlers help${command === undefined ? '' : ` ${command.name}`}`);
   return isUsage ? EXIT.usage : EXIT.failed;
 }

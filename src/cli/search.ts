@@ -3,14 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { createLookup } from '../api/plan/lookup.ts';
 import { embedBy, runAtEndpoint } from '../api/search/embed-image.ts';
 import { searchByCutout, searchByImage, type SearchResult } from '../api/search/search.ts';
-import { endpointOf } from '../api/runs/runs.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Settings } from '../base/settings.ts';
 import type { StatelessHere } from './handlers.ts';
 import { idOf } from './ids.ts';
 import { UsageError } from './usage-error.ts';
-import { openWorkplace } from './workplace.ts';
+import { openWorkplace, requireEndpoint } from './workplace.ts';
 
 export interface SearchFor {
   collection: string;
@@ -32,7 +31,7 @@ export async function searchFor(query: SearchFor): Promise<SearchResult> {
   }
   const image = await readImage(what.image);
   await using here = what.here ? await embeddingHere(settings, log) : undefined;
-  const embedImage = embedBy(here?.run ?? runAtEndpoint(endpointOf(runs, 'embedding')));
+  const embedImage = embedBy(here?.run ?? runAtEndpoint(requireEndpoint(runs, 'embedding')));
   const lookup = createLookup({ database, store }, signal);
   return await searchByImage(
     image,

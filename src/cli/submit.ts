@@ -6,7 +6,7 @@ import { EXIT } from './exit-codes.ts';
 import { followRun } from './follow.ts';
 import { endpointHere, type EndpointHere } from './here.ts';
 import type { Terminal } from './terminal.ts';
-import { openWorkplace, type Workplace } from './workplace.ts';
+import { openWorkplace, requireEndpoint, type Workplace } from './workplace.ts';
 
 interface SubmitOptions {
   kind: RunKindName;
@@ -30,7 +30,7 @@ export const NO_RUN = '00000000-0000-0000-0000-000000000000';
 
 /** @returns the exit code. */
 export async function submitRun(submission: SubmitOptions): Promise<number> {
-  const { options, io, signal, plan } = submission;
+  const { kind, options, io, signal, plan } = submission;
   if (options['dry-run'] === true) {
     const { input } = await plan(openWorkplace(() => ({})));
     io.result(input, JSON.stringify(input, undefined, 2));
@@ -38,6 +38,7 @@ export async function submitRun(submission: SubmitOptions): Promise<number> {
   }
   if (options.here === true) return runHere(submission);
   const place = openWorkplace();
+  requireEndpoint(place.runs, kind);
   const { submit, collections } = await plan(place);
   const run = await submit();
   io.result({ ...run, collections }, submittedText(run, collections, options.follow === true));

@@ -2,7 +2,8 @@ import { connectDatabase, connectStores, runsOf, type Stores } from '../api/from
 import type { Endpoint } from '../api/runpod/endpoint.ts';
 import type { RunKindName } from '../api/runs/run-kinds.ts';
 import { createRunReader, type RunReader } from '../api/runs/run-view.ts';
-import type { Runs } from '../api/runs/runs.ts';
+import { endpointOf, type Runs } from '../api/runs/runs.ts';
+import { messageOf, SettingsError } from '../base/errors.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { readSettings, type Settings } from '../base/settings.ts';
 
@@ -38,6 +39,15 @@ export function openWorkplace(
     runs,
     reader: createRunReader(database, (message) => log.warn(message)),
   };
+}
+
+/** Where jobs of this kind run. @throws SettingsError that names what is missing, and the way without. */
+export function requireEndpoint(runs: Runs, kind: RunKindName): Endpoint {
+  try {
+    return endpointOf(runs, kind);
+  } catch (error) {
+    throw new SettingsError(`${messageOf(error)}; --here needs none`, { cause: error });
+  }
 }
 
 /** What went as it should is the command's own to tell. */

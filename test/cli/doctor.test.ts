@@ -137,6 +137,18 @@ test('half of what goes together', () => {
   ]);
 });
 
+test('a name that is nearly a setting is told, also where the right one stands there empty', () => {
+  const { QDRANT_API_KEY: key, ...others } = healthy;
+  const look = lookAtSettings({ ...others, QDRANT_API_KEYS: String(key), QDRANT_API_KEY: '', HF_TOKN: '' });
+  expect(checkSettings(look)).toMatchObject([
+    {
+      check: 'setting QDRANT_API_KEYS',
+      status: 'warning',
+      advice: expect.stringContaining('QDRANT_API_KEY'),
+    },
+  ]);
+});
+
 test('a Supabase that is away, and one that does not take the key', async () => {
   expect(await find(checkSupabase, { SUPABASE_URL: NOBODY })).toMatchObject([
     { check: 'supabase', status: 'failed', advice: expect.stringContaining('SUPABASE_URL') },

@@ -90,6 +90,28 @@ test('what is typed wrong is 2, in words and as JSON; what cannot be done is 1',
   });
 });
 
+test('where something is missing, it says what does without, and where it goes', async () => {
+  const { RUNPOD_ENDPOINT_EMBEDDING: _, ...without } = env;
+  const nowhere = await runCli(['extract', 'matching'], { env: without });
+  expect(nowhere).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/RUNPOD_ENDPOINT_EMBEDDING .*--here needs none\n.*--settings FILE.*doctor/),
+  });
+  const unset = await runCli(['status']);
+  expect(unset.stderr).toMatch(/SUPABASE_URL.*\n.*--settings FILE.*doctor/);
+  const refused = await runCli(['status'], {
+    env: { ...env, SUPABASE_SERVICE_ROLE_KEY: 'of another project' },
+  });
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/\n.* doctor .*\n$/) });
+});
+
+test('a state that there is not, and what chooses among runs beside one run, are typed wrong', async () => {
+  const state = await runCli(['status', '--status=complete'], { env });
+  expect(state).toMatchObject({ code: 2, stderr: expect.stringContaining('did you mean completed?') });
+  const both = await runCli(['status', '839c284e-5ace-5b18-a087-25ceb89add55', '--status=failed'], { env });
+  expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining('leave ID out') });
+});
+
 test('settings may lie in a file, and the environment wins over it', async () => {
   const file = join(folder.path, 'settings.env');
   await writeFile(

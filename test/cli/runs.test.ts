@@ -1,12 +1,14 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 
 import { DEMO_DIM } from '../../src/model/small/demo-descriptor.ts';
+import { rebuildTarget } from '../../src/qdrant/rebuild/names.ts';
 import { startEmbeddingEndpoint, type EmbeddingEndpoint } from '../support/api/embedding-endpoint.ts';
 import { API_KEY } from '../support/api/runpod.ts';
-import { rowOf } from '../support/api/runs.ts';
+import { addRun, rowOf } from '../support/api/runs.ts';
 import { jsonLines, runCli, startCli, type Ended } from '../support/cli.ts';
 import { addProducts, collectionsIn, imagesIn, productId, range, startJobCloud } from '../support/job.ts';
 import type { JobCloud } from '../support/job.ts';
+import { fill, rebuildOf } from '../support/rebuild.ts';
 
 const PRODUCTS = 6;
 
@@ -175,4 +177,34 @@ test('Ctrl+C ends a run that is run here, and its row', async () => {
   running.process.kill('SIGINT');
   expect((await running.ended).code).toBe(130);
   expect((await rowOf(cloud.supabase, id)).status).toBe('cancelled');
+});
+
+test('a run that is run here, and whose output nobody reads any more, is cancelled: it is no longer run', async () => {
+  release = cloud.images.hold();
+  const running = startCli([...extract('unread'), '--here'], {
+    env: { ...env, ALLOW_PRIVATE_HOSTS: '1', HF_HUB_OFFLINE: '1', BATCH_SIZE: '4' },
+  });
+  const id = idIn({ stdout: await running.said(/\n/) });
+  running.process.stdout?.destroy();
+  const { code, stderr } = await running.ended;
+  expect({ code, stderr }).toEqual({ code: 141, stderr: expect.stringContaining('Cancelling the run\n') });
+  expect((await rowOf(cloud.supabase, id)).status).toBe('cancelled');
+});
+
+test('what a failed run has left half built is told by a dry run, and removed without', async () => {
+  const { supabase, qdrant } = cloud;
+  const id = await addRun(supabase, 'embedding', { status: 'failed' });
+  await fill(qdrant.store, ['swept'], rebuildOf({ id }));
+  const collection = rebuildTarget('swept', id).fill;
+  const isThere = async (): Promise<boolean> => (await qdrant.store.names()).collections.has(collection);
+
+  const told = await runCli(['sweep', '--dry-run', '--json'], { env });
+  const swept = JSON.parse(told.stdout) as { removed: unknown[] };
+  expect(swept.removed).toContainEqual({ collection, name: 'swept', rebuildId: id });
+  expect(await isThere()).toBe(true);
+
+  const { code, stdout } = await runCli(['sweep'], { env });
+  expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining(`${collection} is removed`) });
+  expect(await isThere()).toBe(false);
+  expect(await runCli(['sweep'], { env })).toMatchObject({ code: 0, stdout: 'Nothing is left over.\n' });
 });

@@ -136,9 +136,11 @@ test('the same without another run: whoever looks after the store puts the alias
   await fill(store, [name], next, NEW);
   const { checked, fill: filled } = rebuildTarget(name, ID);
   await store.changeAliases(new Map([[checked, filled]]));
-  expect(await completeRebuilds({ store })).toEqual([]);
+  expect(await completeRebuilds({ store })).toMatchObject({ completed: [] });
   await store.drop(name);
-  expect(await completeRebuilds({ store })).toEqual([name]);
+  expect(await completeRebuilds({ store, dryRun: true })).toMatchObject({ completed: [name] });
+  expect(await store.inspect(name)).toBeNull();
+  expect(await completeRebuilds({ store })).toMatchObject({ completed: [name] });
   expect(await stateOf(store, [name])).toEqual(endState([name], ['a plain collection'], false));
 });
 
@@ -148,7 +150,10 @@ test('what was to be removed, and was not, is removed by whoever looks after the
   await completeRebuilds({ store });
   expect(await idsIn(store, name)).toEqual(OLD);
   await store.changeAliases(new Map([[name, rebuildTarget(name, ID).fill]]));
-  await completeRebuilds({ store });
+  const replaced = [rebuildTarget(name, rebuildOf().id).fill];
+  expect(await completeRebuilds({ store, dryRun: true })).toMatchObject({ replaced });
+  expect((await store.names()).collections.has(replaced[0] ?? '')).toBe(true);
+  expect(await completeRebuilds({ store })).toMatchObject({ replaced });
   expect(await stateOf(store, [name])).toEqual(endState([name], ['an alias'], false));
 });
 

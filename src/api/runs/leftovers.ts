@@ -1,7 +1,12 @@
 import { z } from 'zod';
 
 import { StoreError } from '../../base/errors.ts';
-import { completeRebuilds, removeLeftovers, type Leftover } from '../../qdrant/rebuild/leftovers.ts';
+import {
+  completeRebuilds,
+  removeLeftovers,
+  type Completed,
+  type Leftover,
+} from '../../qdrant/rebuild/leftovers.ts';
 import type { VectorStore } from '../../qdrant/store.ts';
 import type { Database } from '../../supabase/database.ts';
 import { RUN_KINDS } from './run-kinds.ts';
@@ -9,6 +14,8 @@ import { RUN_KINDS } from './run-kinds.ts';
 export interface SweepOptions {
   database: Database;
   store: VectorStore;
+  /** Changes nothing: only says what would be. */
+  dryRun?: boolean | undefined;
   signal?: AbortSignal | undefined;
   /** Milliseconds since a run has ended, in which its worker may not know yet and switch; ten minutes by default. */
   settlingMs?: number | undefined;
@@ -17,9 +24,7 @@ export interface SweepOptions {
 /** Above how long a worker tries a switch that has begun. */
 const SETTLING_MS = 10 * 60_000;
 
-export interface Swept {
-  /** Names that led nowhere, as their worker has died between removing a plain collection and its alias. */
-  completed: string[];
+export interface Swept extends Completed {
   removed: Leftover[];
 }
 
@@ -38,7 +43,7 @@ const GOING_ON = z.object({
  * anew.
  */
 export async function sweepLeftovers(options: SweepOptions): Promise<Swept> {
-  const { database, store, signal, settlingMs = SETTLING_MS } = options;
+  const { database, store, dryRun = false, signal, settlingMs = SETTLING_MS } = options;
   const isOver = async ({ rebuildId }: Leftover): Promise<boolean> => {
     const row = await database.find({
       table: 'embedding_jobs',
@@ -52,11 +57,11 @@ export async function sweepLeftovers(options: SweepOptions): Promise<Swept> {
     const going = { rebuildId, since: row.created_at };
     if ((await goingOnWith(going, RUN_KINDS.embedding.unfinished, options)).length > 0) return false;
     const retries = await goingOnWith(going, ['failed', 'cancelled'], options);
-    await undoShards([rebuildId, ...retries], options);
+    if (!dryRun) await undoShards([rebuildId, ...retries], options);
     return true;
   };
-  const completed = await completeRebuilds({ store, signal });
-  return { completed, removed: await removeLeftovers({ store, signal, isOver }) };
+  const completed = await completeRebuilds({ store, signal, dryRun });
+  return { ...completed, removed: await removeLeftovers({ store, signal, isOver, dryRun }) };
 }
 
 /** Shards that have filled their part are to fill it again, when their run is retried: told before it is removed. */

@@ -1,7 +1,9 @@
+import { END_STATES, RUN_KINDS } from '../../api/runs/run-kinds.ts';
 import { defineCommand } from '../command.ts';
 import { RUN_ID, idOf } from '../ids.ts';
 import { UsageError } from '../usage-error.ts';
 
+const UNFINISHED = Object.values(RUN_KINDS).flatMap(({ unfinished }) => unfinished);
 const LISTED = 20;
 const MAX_LISTED = 200;
 
@@ -13,7 +15,12 @@ export const status = defineCommand({
     follow: { kind: 'flag', about: 'Stay, and tell the progress to the end.' },
     failures: { kind: 'flag', about: 'The images of the run that failed, and why.' },
     kind: { kind: 'text', about: 'Only runs of this kind.', values: ['embedding', 'classification'] },
-    status: { kind: 'text', value: 'STATUS', about: 'Only runs in this state: running, failed, ...' },
+    status: {
+      kind: 'text',
+      value: 'STATUS',
+      about: 'Only runs in this state.',
+      values: [...new Set([...UNFINISHED, ...END_STATES])],
+    },
     parent: {
       kind: 'text',
       value: 'ID',
@@ -33,6 +40,9 @@ export const status = defineCommand({
     const id = args.id === undefined ? undefined : idOf('ID', args.id);
     if (id === undefined && (follow === true || failures === true))
       throw new UsageError('status needs ID, the run, for --follow and --failures');
+    const ofList = [kind, state, options.parent, options.limit].some((given) => given !== undefined);
+    if (id !== undefined && ofList)
+      throw new UsageError('--kind, --status, --parent and --limit choose among all runs: leave ID out');
     const { openWorkplace } = await import('../workplace.ts');
     const { runTable, runText } = await import('../run-text.ts');
     const place = openWorkplace();

@@ -1,5 +1,5 @@
 import type { StoreNames, VectorStore } from '../store.ts';
-import { isMark, parseFill, rebuildTarget, servedAs, servingOf } from './names.ts';
+import { holdersOf, isMark, parseFill, rebuildTarget, replacedBy, servedAs, servingOf } from './names.ts';
 import { removeReplaced } from './switch.ts';
 
 /** A collection that a rebuild has filled, or begun to, and that no name stands for. */
@@ -14,6 +14,18 @@ export interface Leftover {
 export interface LeftoverOptions {
   store: VectorStore;
   signal?: AbortSignal | undefined;
+}
+
+export interface TidyOptions extends LeftoverOptions {
+  /** Changes nothing: only says what would be. */
+  dryRun?: boolean | undefined;
+}
+
+export interface Completed {
+  /** Names that led nowhere, as their run died between removing a plain collection and its alias. */
+  completed: string[];
+  /** Collections that names stood for before, and that the run which replaced them died too early to remove. */
+  replaced: string[];
 }
 
 /** By the collection's name. What is kept on request is none: its name stands for it. */
@@ -39,14 +51,17 @@ export async function removeLeftovers({
   store,
   signal,
   isOver,
-}: LeftoverOptions & { isOver: (leftover: Leftover) => Promise<boolean> }): Promise<Leftover[]> {
+  dryRun = false,
+}: TidyOptions & { isOver: (leftover: Leftover) => Promise<boolean> }): Promise<Leftover[]> {
   const removed: Leftover[] = [];
   for (const leftover of await findLeftovers({ store, signal })) {
     if (!(await isOver(leftover))) continue;
     const { collection, name, rebuildId } = leftover;
     if (leftoverOf(await store.names(signal), collection) === undefined) continue;
-    await store.drop(collection, signal);
-    await store.changeAliases(new Map([[rebuildTarget(name, rebuildId).from, null]]), signal);
+    if (!dryRun) {
+      await store.drop(collection, signal);
+      await store.changeAliases(new Map([[rebuildTarget(name, rebuildId).from, null]]), signal);
+    }
     removed.push(leftover);
   }
   return removed;
@@ -55,9 +70,8 @@ export async function removeLeftovers({
 /**
  * Ends what a run has begun that died in the middle: puts an alias in place where a plain collection was removed for it
  * (its name leads nowhere until then), and removes what a name stood for before. The job, run again, does the same.
- * @returns the names that led nowhere
  */
-export async function completeRebuilds({ store, signal }: LeftoverOptions): Promise<string[]> {
+export async function completeRebuilds({ store, signal, dryRun = false }: TidyOptions): Promise<Completed> {
   const there = await store.names(signal);
   const targets = [...there.collections].flatMap((collection) => {
     const fill = parseFill(collection);
@@ -66,14 +80,19 @@ export async function completeRebuilds({ store, signal }: LeftoverOptions): Prom
   const open = targets.filter(
     ({ name, fill, checked }) => servingOf(there, name) === null && there.aliases.get(checked) === fill,
   );
-  await store.changeAliases(new Map(open.map(({ name, fill }) => [name, fill])), signal);
-  await store.changeAliases(new Map(open.map(({ checked }) => [checked, null])), signal);
-  for (const target of targets) {
-    const { name, fill, from } = target;
-    if (there.aliases.get(name) === fill && there.aliases.has(from))
-      await removeReplaced(target, { store, lateSignal: signal });
+  const switched = targets.filter(({ name, fill, from }) => {
+    return there.aliases.get(name) === fill && there.aliases.has(from);
+  });
+  if (!dryRun) {
+    await store.changeAliases(new Map(open.map(({ name, fill }) => [name, fill])), signal);
+    await store.changeAliases(new Map(open.map(({ checked }) => [checked, null])), signal);
+    for (const target of switched) await removeReplaced(target, { store, lateSignal: signal });
   }
-  return open.map(({ name }) => name);
+  const replaced = switched.flatMap((target) => {
+    const before = replacedBy(there, target);
+    return before === null || holdersOf(there, before).length > 0 ? [] : [before];
+  });
+  return { completed: open.map(({ name }) => name), replaced };
 }
 
 /** Rebuilds that are under way from this collection, or were left so: what is appended to it now is not in them. */

@@ -74,3 +74,8 @@ export function replacedBy({ aliases }: StoreNames, { from }: RebuildTarget): st
 export function servedAs({ aliases }: StoreNames, collection: string): string[] {
   return [...aliases].flatMap(([alias, of]) => (of === collection && !isMark(alias) ? [alias] : []));
 }
+
+/** Names that keep a collection from being removed: what no rebuild has filled may be searched by its own. */
+export function holdersOf(there: StoreNames, collection: string): string[] {
+  return [...servedAs(there, collection), ...(parseFill(collection) === undefined ? [collection] : [])];
+}

@@ -1,6 +1,6 @@
 import type { VectorStore } from '../store.ts';
 import { copyCollection } from './copy.ts';
-import { parseFill, replacedBy, servedAs, servingOf, type Rebuild, type RebuildTarget } from './names.ts';
+import { holdersOf, replacedBy, servingOf, type Rebuild, type RebuildTarget } from './names.ts';
 
 export interface SwitchOptions {
   store: VectorStore;
@@ -63,7 +63,7 @@ export async function removeReplaced(
   const there = await store.names(lateSignal);
   const replaced = replacedBy(there, target);
   if (replaced === null || servingOf(there, target.name) !== target.fill) return [];
-  const holders = [...servedAs(there, replaced), ...(parseFill(replaced) === undefined ? [replaced] : [])];
+  const holders = holdersOf(there, replaced);
   if (holders.length === 0) await store.drop(replaced, lateSignal);
   await store.changeAliases(new Map([[target.from, null]]), lateSignal);
   return holders;

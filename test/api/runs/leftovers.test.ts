@@ -36,8 +36,11 @@ test('what a failed rebuild has filled is removed; what a run goes on with, or n
   for (const id of Object.values(ids)) await fill(store, [name], rebuildOf({ id }));
   const fillOf = (id: string): string => rebuildTarget(name, id).fill;
 
+  const before = await store.names();
+  const told = await sweepLeftovers({ database, store, dryRun: true });
+  expect(await store.names()).toEqual(before);
   const { removed, completed } = await sweepLeftovers({ database, store });
-  expect(completed).toEqual([]);
+  expect({ completed, removed }).toEqual({ completed: [], removed: told.removed });
   expect(removed.map(({ rebuildId }) => rebuildId).sort()).toEqual([ids.failed, ids.cancelled].sort());
   const { collections } = await store.names();
   const left = [ids.completed, ids.running, ids.retried, ids.unknown].map(fillOf);
