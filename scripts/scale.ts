@@ -34,11 +34,11 @@ function tellCosts(): void {
   const price = values['gpu-price'];
   const costs = costsOf({
     images: number('images', values.images),
-    rate: number('rate', values.rate),
-    workers: number('workers', values.workers),
-    shards: number('shards', values.shards),
+    rate: above0('rate', values.rate),
+    workers: above0('workers', values.workers),
+    shards: above0('shards', values.shards),
     cutoutShare: number('cutout-share', values['cutout-share']),
-    imagesPerProduct: number('images-per-product', values['images-per-product']),
+    imagesPerProduct: above0('images-per-product', values['images-per-product']),
     startSeconds: number('start-seconds', values['start-seconds']),
     imageBytes: number('image-bytes', values['image-bytes']),
     dim: number('dim', values.dim),
@@ -79,4 +79,10 @@ function number(name: string, text: string | undefined): number {
   const value = Number(text);
   if (text !== undefined && Number.isFinite(value) && value >= 0) return value;
   throw new TypeError(`--${name} is needed: expected a number from 0`);
+}
+
+function above0(name: string, text: string | undefined): number {
+  const value = number(name, text);
+  if (value > 0) return value;
+  throw new TypeError(`--${name}: expected a number above 0`);
 }
