@@ -35,7 +35,7 @@ export function createClassificationHandler(given?: ClassificationTools): Classi
     for (const line of loadingLines(input.loading)) log.info(line);
     const tools = given ?? (made ??= createClassificationTools());
     const found = placeOf(input, tools);
-    const report = openReport({ input, place: found, context });
+    const report = openReport({ input, place: found, context, settleMs: tools.settleMs });
     const place = { ...found, artefacts: whileHeld(found.artefacts, report.confirm) };
     let parts;
     try {

@@ -18,6 +18,8 @@ export interface ReportOptions {
   input: Pick<ClassificationInput, 'config'>;
   place: Pick<RunPlace, 'runId' | 'hasRow' | 'database'>;
   context: JobContext;
+  /** See `ClassificationTools`. */
+  settleMs?: number | undefined;
 }
 
 /** What is told of a run while it goes on; the latest counts. */
@@ -85,7 +87,7 @@ const SETTLE_STOPPED_MS = 5_000;
 const ERROR_MESSAGE_CHARS = 1_000;
 const TRACEBACK_CHARS = 8_000;
 
-export function openReport({ input, place, context }: ReportOptions): Report {
+export function openReport({ input, place, context, settleMs }: ReportOptions): Report {
   const { log } = context;
   const { runId } = place;
   const database = place.hasRow ? place.database : undefined;
@@ -150,6 +152,7 @@ export function openReport({ input, place, context }: ReportOptions): Report {
         onStopped: stop.stopWith,
         log,
         warn,
+        ...(settleMs !== undefined && { settleMs }),
       });
       row = opened;
       stop.signal.throwIfAborted();

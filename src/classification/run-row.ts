@@ -31,6 +31,8 @@ export interface RunRowOptions {
   onStopped: (reason: StoppedError) => void;
   log: Log;
   warn: (message: string) => void;
+  /** For how long after the start the API may still write its own state over ours. */
+  settleMs?: number;
 }
 
 const WORKING = 'training';

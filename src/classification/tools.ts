@@ -14,6 +14,8 @@ export interface ClassificationTools {
   decode: DecodeWhole;
   /** How long Supabase may be away before a job ends; two minutes by default. */
   patienceMs?: number;
+  /** For how long after a run's start whoever submitted it may still write over its row; two seconds by default. */
+  settleMs?: number;
   /** Where runs keep what they need on the disk; a folder of the system's own for passing files by default. */
   runsFolder?: string;
   /** Time between two checkpoints at least; 20 seconds by default. */

@@ -208,6 +208,7 @@ test('a later attempt takes over: the earlier one stops and writes nothing more'
 test('a state that the API writes late over the last one is written again', async () => {
   const runId = '00000000-0000-4000-8000-0000000000c4';
   let overwritten: Promise<unknown> | undefined;
+  const { settleMs: _, ...tools } = cloud.tools;
   await runTraining(
     cloud,
     {
@@ -216,6 +217,7 @@ test('a state that the API writes late over the last one is written again', asyn
       config: SHORT,
     },
     {
+      handler: createClassificationHandler(tools),
       onProgress: (news) => {
         if (news.stage !== 'uploading') return;
         overwritten ??= cloud.supabase.sql("update cls_training_runs set status = 'queued' where id = $1", [
